@@ -1,0 +1,230 @@
+/**
+ * Every setting of a node: its environment variable, default, unit and meaning.
+ * `--help` prints this list; nothing else in the project reads the environment.
+ */
+import { Config, Duration, LogLevel, Option } from "effect"
+
+interface Setting<A> {
+  readonly name: string
+  readonly config: Config.Config<A>
+  /** The default as a person would write it; absent where the setting is required. */
+  readonly fallback: string | undefined
+  readonly meaning: string
+}
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+const setting = <A>(
+  name: string,
+  of: (name: string) => Config.Config<A>,
+  fallback: { readonly value: A; readonly text: string } | undefined,
+  meaning: string,
+): Setting<A> => ({
+  name,
+  config: fallback === undefined ? of(name) : Config.withDefault(of(name), fallback.value),
+  fallback: fallback?.text,
+  meaning,
+})
+
+const text = (name: string, value: string, meaning: string) =>
+  setting(name, Config.nonEmptyString, { value, text: value }, meaning)
+
+const optional = (name: string, meaning: string) =>
+  setting(
+    name,
+    (name) => Config.option(Config.nonEmptyString(name)),
+    { value: Option.none<string>(), text: "unset" },
+    meaning,
+  )
+
+const list = (name: string, meaning: string): Setting<ReadonlyArray<string>> =>
+  setting(
+    name,
+    (name) =>
+      Config.string(name).pipe(
+        Config.map((value) =>
+          value
+            .split(",")
+            .map((part) => part.trim())
+            .filter((part) => part !== ""),
+        ),
+      ),
+    { value: [], text: "none" },
+    meaning,
+  )
+
+const count = (name: string, value: number, meaning: string, least = 1) =>
+  setting(
+    name,
+    (name) =>
+      Config.integer(name).pipe(
+        Config.validate({ message: `must be at least ${least}`, validation: (n) => n >= least }),
+      ),
+    { value, text: String(value) },
+    meaning,
+  )
+
+const bytes = (name: string, value: number, meaning: string) => count(name, value, `${meaning} (bytes)`)
+
+const port = (name: string, value: number, meaning: string) =>
+  setting(name, Config.port, { value, text: String(value) }, meaning)
+
+const duration = (name: string, value: Duration.DurationInput, meaning: string) =>
+  setting(
+    name,
+    (name) =>
+      Config.duration(name).pipe(
+        Config.validate({
+          message: "must be a positive, finite time such as `10 seconds`",
+          validation: (time) => Duration.greaterThan(time, Duration.zero) && Duration.isFinite(time),
+        }),
+      ),
+    { value: Duration.decode(value), text: String(value) },
+    meaning,
+  )
+
+/** All settings, in the order `--help` prints them. */
+export const settings = {
+  databaseUrl: setting(
+    "DATABASE_URL",
+    (name) =>
+      Config.redacted(
+        Config.nonEmptyString(name).pipe(
+          Config.validate({
+            message: "must be a URL, postgres://user@host:port/database",
+            validation: URL.canParse,
+          }),
+        ),
+      ),
+    undefined,
+    "Postgres of this cluster, `postgres://user:password@host:port/database`; one database a cluster",
+  ),
+  databasePool: count("DATABASE_POOL", 10, "connections to Postgres for queries; cluster locks use 3 more"),
+
+  httpHost: text("HTTP_HOST", "127.0.0.1", "address that MCP is served on; off loopback needs API_TOKENS"),
+  httpPort: port("HTTP_PORT", 8080, "port that MCP is served on"),
+  runnerHost: text(
+    "RUNNER_HOST",
+    "127.0.0.1",
+    "address on which the other nodes reach this one; loopback only",
+  ),
+  runnerPort: port("RUNNER_PORT", 34431, "port on which the other nodes reach this one"),
+  apiTokens: list(
+    "API_TOKENS",
+    "bearer tokens as `id:sha256`, separated by commas; each id is a principal of its own, sha256 is the token's hash in hex",
+  ),
+  allowedOrigins: list("ALLOWED_ORIGINS", "browser origins that may call, besides loopback ones on loopback"),
+  allowedHosts: list(
+    "ALLOWED_HOSTS",
+    "Host headers to accept; without it, loopback names where no token is set",
+  ),
+  maxSessions: count("MAX_SESSIONS", 100, "open sessions of one principal"),
+  maxBody: bytes("MAX_BODY", 16 * MiB, "largest request body"),
+
+  dataDir: text("DATA_DIR", ".codegen/node", "folder where this node keeps its id"),
+  nodeId: optional("NODE_ID", "this node's id; otherwise made once and kept in DATA_DIR"),
+
+  dockerHost: optional("DOCKER_HOST", "Docker engine; the usual socket otherwise"),
+  sandboxImage: text("SANDBOX_IMAGE", "codegen-mcp-sandbox", "image that sandboxes start from"),
+  sandboxRuntime: optional(
+    "SANDBOX_RUNTIME",
+    "container runtime, such as `runsc`; the engine's default otherwise",
+  ),
+  sandboxMemory: bytes("SANDBOX_MEMORY", 1024 * MiB, "memory for the programs of one sandbox"),
+  sandboxWorkspace: bytes("SANDBOX_WORKSPACE", 512 * MiB, "size of /workspace, in memory"),
+  sandboxHome: bytes("SANDBOX_HOME", 256 * MiB, "size of /home/agent, in memory"),
+  sandboxTmp: bytes("SANDBOX_TMP", 64 * MiB, "size of /tmp, in memory"),
+  sandboxCpus: setting(
+    "SANDBOX_CPUS",
+    (name) =>
+      Config.number(name).pipe(
+        Config.validate({ message: "must be more than 0", validation: (n) => n > 0 && Number.isFinite(n) }),
+      ),
+    { value: 1, text: "1" },
+    "processors that one sandbox may use",
+  ),
+  sandboxPids: count("SANDBOX_PIDS", 256, "processes and threads in one sandbox", 16),
+  sandboxOpenFiles: count("SANDBOX_OPEN_FILES", 1024, "open files of one process", 64),
+  sandboxFirstUid: count(
+    "SANDBOX_FIRST_UID",
+    20000,
+    "first user id given to sandboxes; 1,000 follow it",
+    1000,
+  ),
+  maxSandboxes: count("MAX_SANDBOXES", 20, "sandboxes on this node at once"),
+
+  commandTimeout: duration("COMMAND_TIMEOUT", "2 minutes", "a command's time where the caller names none"),
+  maxCommandTimeout: duration("MAX_COMMAND_TIMEOUT", "10 minutes", "the longest time a caller may name"),
+  outputLimit: bytes("OUTPUT_LIMIT", 1 * MiB, "output kept of one command, for stdout and stderr each"),
+  maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
+
+  connectionLease: duration(
+    "CONNECTION_LEASE",
+    "10 minutes",
+    "time after its last request or stream until a connection ends, and its unnamed session with it",
+  ),
+  idleTimeout: duration(
+    "IDLE_TIMEOUT",
+    "10 minutes",
+    "time without calls after which a sandbox that never ran anything is dropped",
+  ),
+  unnamedLifetime: duration(
+    "UNNAMED_LIFETIME",
+    "24 hours",
+    "time without calls after which an unnamed session of `open_session` is closed",
+  ),
+  operationRetention: duration(
+    "OPERATION_RETENTION",
+    "7 days",
+    "time that the outcome of an operation is kept",
+  ),
+
+  heartbeat: duration(
+    "NODE_HEARTBEAT",
+    "2 seconds",
+    "interval at which this node tells Postgres that it lives",
+  ),
+  nodeExpiry: duration(
+    "NODE_EXPIRY",
+    "15 seconds",
+    "time without a heartbeat after which a node counts as dead",
+  ),
+  reconcileInterval: duration(
+    "RECONCILE_INTERVAL",
+    "10 seconds",
+    "interval at which leftovers are looked for",
+  ),
+  reconcileGrace: duration("RECONCILE_GRACE", "30 seconds", "age below which no container is a leftover"),
+  shardLockExpiration: duration(
+    "SHARD_LOCK_EXPIRATION",
+    "6 seconds",
+    "time after which a silent node loses its shards",
+  ),
+  shardLockRefresh: duration(
+    "SHARD_LOCK_REFRESH",
+    "2 seconds",
+    "interval at which a node renews its shard locks",
+  ),
+  shutdownTimeout: duration(
+    "SHUTDOWN_TIMEOUT",
+    "10 seconds",
+    "time for a node to leave; then it exits regardless",
+  ),
+
+  logLevel: setting(
+    "LOG_LEVEL",
+    Config.logLevel,
+    { value: LogLevel.Info, text: "info" },
+    "all, trace, debug, info, warning, error, fatal or none",
+  ),
+} as const
+
+/** The list of settings as `--help` prints it. */
+export const describeSettings = () => {
+  const all = Object.values(settings)
+  const width = Math.max(...all.map(({ name }) => name.length))
+  return all
+    .map(({ name, fallback, meaning }) => `  ${name.padEnd(width)}  ${meaning} [${fallback ?? "required"}]`)
+    .join("\n")
+}

@@ -1,0 +1,100 @@
+/** What can go wrong between a node and its sandboxes. */
+import { Schema } from "effect"
+
+/** The engine refused or did not answer. Nothing was changed in the workspace. */
+export class SandboxError extends Schema.TaggedError<SandboxError>()("SandboxError", {
+  operation: Schema.Literal("ping", "list", "create", "start", "exec", "inspect", "remove"),
+  cause: Schema.Defect,
+}) {
+  override get message() {
+    return `Docker could not ${this.operation} the sandbox: ${describe(this.cause)}`
+  }
+  readonly next = "Try again; if it stays so, the operator must look at this node's Docker engine."
+}
+
+/** The container is gone: killed from inside or removed from outside. Its files went with it. */
+export class SandboxLost extends Schema.TaggedError<SandboxLost>()("SandboxLost", {}) {
+  override get message() {
+    return "The sandbox ended while it was in use; its files and processes are gone."
+  }
+  readonly next = "Call again: a new, empty sandbox is started. Write the files again first."
+}
+
+/** The command never ran: there is no such program or folder, or the sandbox has no process to spare. */
+export class CommandNotStarted extends Schema.TaggedError<CommandNotStarted>()("CommandNotStarted", {
+  reason: Schema.String,
+}) {
+  override get message() {
+    return `The command could not be started: ${this.reason}`
+  }
+  readonly next = "Check the program's name and `cwd`; list_files shows what is there."
+}
+
+/** This node runs as many sandboxes as it may. */
+export class Capacity extends Schema.TaggedError<Capacity>()("Capacity", { limit: Schema.Int }) {
+  override get message() {
+    return `This node runs ${this.limit} sandboxes, which is its limit (MAX_SANDBOXES).`
+  }
+  readonly next = "Close a session that you no longer need (close_session), or try again later."
+}
+
+/** A file operation that the workspace refuses, with the reason in words. */
+export class FileError extends Schema.TaggedError<FileError>()("FileError", {
+  path: Schema.String,
+  reason: Schema.Literal(
+    "outside",
+    "missing",
+    "not_a_file",
+    "not_a_directory",
+    "too_large",
+    "no_space",
+    "denied",
+  ),
+}) {
+  override get message() {
+    return `${this.path}: ${fileReasons[this.reason][1]}`
+  }
+  get code() {
+    return fileReasons[this.reason][0]
+  }
+  get next() {
+    return fileReasons[this.reason][2]
+  }
+}
+
+const fileReasons = {
+  outside: [
+    "path_outside_workspace",
+    "the path leads out of /workspace.",
+    "Name a path inside /workspace; links out of it are not followed.",
+  ],
+  missing: [
+    "not_found",
+    "there is no such file or directory.",
+    "Look with list_files, then name an existing path.",
+  ],
+  not_a_file: [
+    "not_a_file",
+    "this is not a regular file.",
+    "Name a regular file; list_files shows what a path is.",
+  ],
+  not_a_directory: [
+    "not_a_directory",
+    "this is not a directory.",
+    "Name a directory, or use read_file for a file.",
+  ],
+  too_large: [
+    "file_too_large",
+    "the file is larger than one call may carry.",
+    "Make it with `exec` instead, in parts.",
+  ],
+  no_space: ["workspace_full", "the workspace is full.", "Delete files that are not needed, then try again."],
+  denied: [
+    "permission_denied",
+    "the sandbox's user may not do that.",
+    "Look at the permissions with `exec`: ls -la.",
+  ],
+} as const
+
+const describe = (cause: unknown) =>
+  cause instanceof Error ? cause.message.replace(/\s+/g, " ").slice(0, 300) : String(cause).slice(0, 300)

@@ -1,0 +1,29 @@
+/** The sessions of a principal, for tools that open, list and close them. */
+import { Context, type Effect } from "effect"
+import type { Principal } from "./Identity.ts"
+import type { Lifetime, SessionName, SessionSummary } from "./Session.ts"
+import type { SessionClosed, SessionNotFound, TooManySessions, Unavailable } from "./SessionError.ts"
+
+export class SessionDirectory extends Context.Tag("codegen-mcp/domain/SessionDirectory")<
+  SessionDirectory,
+  {
+    /** The principal's session of that name, made if it is absent; a new one without a name. */
+    readonly open: (
+      principal: Principal,
+      name: SessionName | undefined,
+      lifetime: Exclude<Lifetime, "named">,
+    ) => Effect.Effect<SessionSummary & { readonly created: boolean }, TooManySessions | Unavailable>
+    /** The principal's open session of that id. */
+    readonly find: (
+      principal: Principal,
+      id: string,
+    ) => Effect.Effect<SessionSummary, SessionNotFound | SessionClosed | Unavailable>
+    /** Open sessions, oldest first. */
+    readonly list: (principal: Principal) => Effect.Effect<ReadonlyArray<SessionSummary>, Unavailable>
+    /** Ends the session: its operations, its sandbox and its files. */
+    readonly close: (
+      principal: Principal,
+      id: string,
+    ) => Effect.Effect<void, SessionNotFound | SessionClosed | Unavailable>
+  }
+>() {}

@@ -1,0 +1,99 @@
+/** Why a session did not answer. None of them names whose session it is. */
+import { Schema } from "effect"
+import { OperationId, SessionId } from "./Identity.ts"
+
+/** No session of this id belongs to the caller. */
+export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {
+  session: Schema.String,
+}) {
+  override get message() {
+    return `There is no session ${this.session.slice(0, 80)}.`
+  }
+  readonly next = "Look with list_sessions, or make one with open_session."
+}
+
+/** The session was closed, and its files removed. */
+export class SessionClosed extends Schema.TaggedError<SessionClosed>()("SessionClosed", {
+  session: SessionId,
+}) {
+  override get message() {
+    return `Session ${this.session} is closed; its files are gone.`
+  }
+  readonly next = "Make a new session with open_session."
+}
+
+/** Another node took the session over while this one was answering. `Sessions` joins it there. */
+export class SessionMoved extends Schema.TaggedError<SessionMoved>()("SessionMoved", {}) {
+  override get message() {
+    return "The session moved to another node."
+  }
+  readonly next = "Call again."
+}
+
+/** The operation was running when its node was lost. It is not run again. */
+export class Interrupted extends Schema.TaggedError<Interrupted>()("Interrupted", {
+  operation: OperationId,
+}) {
+  override get message() {
+    return `Operation ${this.operation} was running when its node was lost or its session was closed; it was not run again.`
+  }
+  readonly next = "Look at the workspace (list_files), then decide whether to run it again."
+}
+
+/** The files were on a node that is gone. Said once; the next call works in an empty workspace. */
+export class WorkspaceLost extends Schema.TaggedError<WorkspaceLost>()("WorkspaceLost", {}) {
+  override get message() {
+    return "The session's sandbox was lost with its node; this call was not run, and the workspace is empty now."
+  }
+  readonly next = "Write the files again, then repeat the call."
+}
+
+/** The id names an operation with another tool or other arguments. */
+export class OperationIdReused extends Schema.TaggedError<OperationIdReused>()("OperationIdReused", {
+  operation: OperationId,
+}) {
+  override get message() {
+    return `Operation id ${this.operation} was used before, with other arguments.`
+  }
+  readonly next = "Use a new operation id, or none."
+}
+
+/** The session works on as many operations as it may. */
+export class TooManyOperations extends Schema.TaggedError<TooManyOperations>()("TooManyOperations", {
+  limit: Schema.Int,
+}) {
+  override get message() {
+    return `The session works on ${this.limit} calls, which is the limit.`
+  }
+  readonly next = "Wait for an answer, then call again."
+}
+
+/** A part that the call needs is out of reach for now. */
+export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
+  what: Schema.Literal("Postgres", "the session's node"),
+}) {
+  override get message() {
+    return `${this.what === "Postgres" ? "Postgres" : "The session's node"} does not answer.`
+  }
+  readonly next = "Try again in a few seconds."
+}
+
+export const SessionError = Schema.Union(
+  SessionNotFound,
+  SessionClosed,
+  SessionMoved,
+  OperationIdReused,
+  TooManyOperations,
+  Unavailable,
+)
+export type SessionError = typeof SessionError.Type
+
+/** The principal has as many open sessions as it may. */
+export class TooManySessions extends Schema.TaggedError<TooManySessions>()("TooManySessions", {
+  limit: Schema.Int,
+}) {
+  override get message() {
+    return `You have ${this.limit} open sessions, which is the limit (MAX_SESSIONS).`
+  }
+  readonly next = "Close one with close_session; list_sessions shows them."
+}
