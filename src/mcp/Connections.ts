@@ -1,0 +1,93 @@
+/** MCP connections: one client's `Mcp-Session-Id`, bound at `initialize` to one session, good on any node. */
+import { SqlClient } from "@effect/sql"
+import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
+import { answering } from "../database/Database.ts"
+import { ConnectionId, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
+import { SessionDirectory } from "../domain/SessionDirectory.ts"
+import type { SessionName } from "../domain/Session.ts"
+import type { TooManySessions, Unavailable } from "../domain/SessionError.ts"
+import { settings } from "../Settings.ts"
+
+export interface Connection {
+  readonly id: ConnectionId
+  /** The session that calls without `session_id` mean. */
+  readonly session: SessionId
+  readonly protocolVersion: string
+}
+
+/** What a client said of itself. */
+export interface ClientHello {
+  readonly protocolVersion: string
+  readonly client: unknown
+  readonly capabilities: unknown
+}
+
+export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
+  Connections,
+  {
+    /** Opens a connection to the named session, or to a new one that ends with it. */
+    readonly open: (
+      principal: Principal,
+      name: SessionName | undefined,
+      hello: ClientHello,
+    ) => Effect.Effect<Connection, TooManySessions | Unavailable>
+    /** The principal's connection of that id, its lease renewed; undefined for an unknown, ended or foreign one. */
+    readonly find: (principal: Principal, id: string) => Effect.Effect<Connection | undefined, Unavailable>
+    /** Keeps the lease while the scope is open. */
+    readonly keep: (id: ConnectionId) => Effect.Effect<void, never, Scope.Scope>
+    /** Ends a connection, and the session that was made for it. */
+    readonly close: (principal: Principal, connection: Connection) => Effect.Effect<void, Unavailable>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    Connections,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const directory = yield* SessionDirectory
+      const lease = Duration.toSeconds(yield* settings.connectionLease.config)
+      const renewal = Math.min(lease / 4, 60)
+
+      return {
+        open: Effect.fn("Connections.open")(function* (principal, name, hello) {
+          const session = yield* directory.open(principal, name, "connection")
+          const id = ConnectionId.make(yield* randomId("c_"))
+          yield* answering(sql`
+            INSERT INTO connection (id, principal, session_id, protocol_version, client, capabilities)
+            VALUES (${id}, ${principal}, ${session.id}, ${hello.protocolVersion},
+              ${JSON.stringify(hello.client)}::jsonb, ${JSON.stringify(hello.capabilities)}::jsonb)`)
+          return { id, session: session.id, protocolVersion: hello.protocolVersion }
+        }),
+
+        find: Effect.fn("Connections.find")(function* (principal, id) {
+          const rows = yield* sql<Connection & { stale: boolean }>`
+            SELECT id, session_id AS session, protocol_version AS "protocolVersion",
+              seen_at < now() - make_interval(secs => ${renewal}) AS stale
+            FROM connection
+            WHERE id = ${id} AND principal = ${principal} AND seen_at > now() - make_interval(secs => ${lease})`
+          const connection = rows[0]
+          if (connection?.stale === true) yield* sql`UPDATE connection SET seen_at = now() WHERE id = ${id}`
+          return connection
+        }, answering),
+
+        keep: (id) =>
+          sql`UPDATE connection SET seen_at = now() WHERE id = ${id}`.pipe(
+            Effect.ignore,
+            Effect.delay(Duration.seconds(renewal)),
+            Effect.repeat(Schedule.forever),
+            Effect.forkScoped,
+            Effect.asVoid,
+          ),
+
+        close: Effect.fn("Connections.close")(function* (principal, connection) {
+          yield* answering(sql`DELETE FROM connection WHERE id = ${connection.id}`)
+          const own = yield* answering(sql`
+            SELECT 1 FROM session WHERE id = ${connection.session} AND lifetime = 'connection' AND closed_at IS NULL`)
+          if (own.length === 0) return
+          yield* directory
+            .close(principal, connection.session)
+            .pipe(Effect.catchTags({ SessionClosed: () => Effect.void, SessionNotFound: () => Effect.void }))
+        }),
+      }
+    }),
+  )
+}

@@ -1,0 +1,193 @@
+/**
+ * MCP over Streamable HTTP at `/mcp`, the same on every node: what a connection needs to be known is in
+ * Postgres, so each request may land anywhere. (MCP 2025-11-25, "Transports", Streamable HTTP.)
+ */
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import {
+  isInitializeRequest,
+  isJSONRPCRequest,
+  JSONRPCMessageSchema,
+  type InitializeRequest,
+  type JSONRPCRequest,
+  SUPPORTED_PROTOCOL_VERSIONS,
+} from "@modelcontextprotocol/sdk/types.js"
+import { Duration, Effect, Option, Schema, Stream } from "effect"
+import type { Principal } from "../domain/Identity.ts"
+import { SessionName } from "../domain/Session.ts"
+import { settings } from "../Settings.ts"
+import { type Connection, Connections } from "./Connections.ts"
+import { Guard } from "./Guard.ts"
+import { respond } from "./McpServer.ts"
+import { Principals } from "./Principals.ts"
+import { ToolCalls } from "./ToolCalls.ts"
+
+/** Makes the handler of `/mcp`. Refusals are responses, so it never fails. */
+export const make = Effect.gen(function* () {
+  const guard = yield* Guard
+  const principals = yield* Principals
+  const connections = yield* Connections
+  const tools = yield* ToolCalls
+  const maxBody = yield* settings.maxBody.config
+
+  const initialize = Effect.fnUntraced(function* (
+    principal: Principal,
+    request: InitializeRequest & JSONRPCRequest,
+    url: URL,
+  ) {
+    const wanted = url.searchParams.get("session")
+    const name = wanted === null ? Option.none() : Schema.decodeOption(SessionName)(wanted)
+    if (wanted !== null && Option.isNone(name)) {
+      return yield* refuse(
+        400,
+        -32602,
+        "The session's name in the URL must be 1 to 64 letters, digits, “.”, “_” and “-”.",
+      )
+    }
+    const answer = yield* respond(request, () => Effect.dieMessage("initialize calls no tool"))
+    if (!("result" in answer)) return HttpServerResponse.unsafeJson(answer)
+    const opened = yield* Effect.either(
+      connections.open(principal, Option.getOrUndefined(name), {
+        protocolVersion: String(answer.result["protocolVersion"]),
+        client: request.params.clientInfo,
+        capabilities: request.params.capabilities,
+      }),
+    )
+    if (opened._tag === "Left") {
+      const { message, next } = opened.left
+      const error = { code: -32000, message: `${message} ${next}` }
+      return HttpServerResponse.unsafeJson({ jsonrpc: "2.0", id: request.id, error })
+    }
+    return HttpServerResponse.unsafeJson(answer, { headers: { "mcp-session-id": opened.right.id } })
+  })
+
+  const post = Effect.fnUntraced(function* (
+    principal: Principal,
+    request: HttpServerRequest.HttpServerRequest,
+  ) {
+    if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
+      return yield* refuse(415, -32000, "The body must be application/json.")
+    }
+    const body = yield* readBody(request, maxBody)
+    if (Array.isArray(body))
+      return yield* refuse(400, -32600, "Batches are not part of this protocol: send one message a request.")
+    const parsed = JSONRPCMessageSchema.safeParse(body)
+    if (!parsed.success) return yield* refuse(400, -32600, "The body is not a JSON-RPC 2.0 message.")
+    const message = parsed.data
+    if (isJSONRPCRequest(message) && message.method === "initialize") {
+      return isInitializeRequest(message)
+        ? yield* initialize(principal, message, new URL(request.url, "http://localhost"))
+        : yield* refuse(400, -32602, "The parameters of `initialize` are not complete.")
+    }
+    const connection = yield* connectionOf(principal, request)
+    if (!isJSONRPCRequest(message)) return HttpServerResponse.empty({ status: 202 })
+    yield* connections.keep(connection.id)
+    const answer = yield* respond(message, (params) => tools.call(principal, connection, params))
+    return HttpServerResponse.unsafeJson(answer)
+  }, Effect.scoped)
+
+  /** A stream for what the server says unasked. Its comments show that the server is there; it keeps the lease. */
+  const listen = Effect.fnUntraced(function* (
+    principal: Principal,
+    request: HttpServerRequest.HttpServerRequest,
+  ) {
+    if (!(request.headers["accept"] ?? "").includes("text/event-stream")) {
+      return yield* refuse(406, -32000, "A GET must accept text/event-stream.")
+    }
+    const { id } = yield* connectionOf(principal, request)
+    const alive = connections.find(principal, id).pipe(
+      Effect.orElseSucceed((): Partial<Connection> => ({})),
+      Effect.filterOrFail((connection) => connection !== undefined, Option.none),
+      Effect.as(comment),
+    )
+    const comments = Stream.repeatEffectOption(Effect.delay(alive, keepAlive))
+    return HttpServerResponse.stream(Stream.concat(Stream.make(comment), comments), {
+      contentType: "text/event-stream",
+      headers: { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no", "mcp-session-id": id },
+    })
+  })
+
+  const connectionOf = Effect.fnUntraced(function* (
+    principal: Principal,
+    request: HttpServerRequest.HttpServerRequest,
+  ) {
+    const id = request.headers["mcp-session-id"]
+    if (id === undefined) {
+      return yield* refuse(400, -32000, "The header Mcp-Session-Id is missing: send `initialize` first.")
+    }
+    const version = request.headers["mcp-protocol-version"]
+    if (version !== undefined && !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) {
+      return yield* refuse(
+        400,
+        -32000,
+        `MCP-Protocol-Version ${version.slice(0, 40)} is not supported; these are: ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")}.`,
+      )
+    }
+    const connection = yield* connections
+      .find(principal, id)
+      .pipe(Effect.catchAll(({ message, next }) => refuse(503, -32000, `${message} ${next}`)))
+    return connection ?? (yield* refuse(404, -32001, "There is no such connection: send `initialize` again."))
+  })
+
+  return Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const objection = guard.objection(request.headers["host"], request.headers["origin"])
+    if (objection !== undefined) return yield* refuse(403, -32000, objection)
+    const principal = principals.of(request.headers["authorization"])
+    if (principal === undefined)
+      return yield* refuse(401, -32000, "A valid bearer token is needed.", { "www-authenticate": "Bearer" })
+    if (request.method === "POST") return yield* post(principal, request)
+    if (request.method === "GET") return yield* listen(principal, request)
+    if (request.method === "DELETE") {
+      const connection = yield* connectionOf(principal, request)
+      yield* connections
+        .close(principal, connection)
+        .pipe(Effect.catchAll(({ message, next }) => refuse(503, -32000, `${message} ${next}`)))
+      return HttpServerResponse.empty({ status: 200 })
+    }
+    return yield* refuse(405, -32000, "Use POST, GET or DELETE.", { allow: "GET, POST, DELETE" })
+  }).pipe(
+    Effect.catchTag("Refusal", ({ status, code, message, headers }) =>
+      Effect.succeed(
+        HttpServerResponse.unsafeJson(
+          { jsonrpc: "2.0", id: null, error: { code, message } },
+          { status, headers },
+        ),
+      ),
+    ),
+    Effect.withSpan("Edge.mcp"),
+  )
+})
+
+/** A request that is answered without a look at what it asks. */
+class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
+  status: Schema.Int,
+  code: Schema.Int,
+  message: Schema.String,
+  headers: Schema.Record({ key: Schema.String, value: Schema.String }),
+}) {}
+
+const refuse = (
+  status: number,
+  code: number,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+) => Effect.fail(new Refusal({ status, code, message, headers }))
+
+/** The body as JSON, never more than `limit` bytes of it in memory. */
+const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) => {
+  const tooLarge = refuse(413, -32000, `The body is larger than ${limit} bytes (MAX_BODY).`)
+  if (Number(request.headers["content-length"] ?? 0) > limit) return tooLarge
+  return request.text.pipe(
+    HttpServerRequest.withMaxBodySize(Option.some(limit)),
+    Effect.catchTag("RequestError", () => tooLarge),
+    Effect.flatMap((text) =>
+      Effect.try({ try: () => JSON.parse(text) as unknown, catch: () => undefined }).pipe(
+        Effect.catchAll(() => refuse(400, -32700, "The body is not JSON.")),
+      ),
+    ),
+  )
+}
+
+const keepAlive = Duration.seconds(15)
+
+const comment = new TextEncoder().encode(": keep-alive\n\n")

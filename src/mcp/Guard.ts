@@ -1,0 +1,50 @@
+/**
+ * Which browsers and names may reach the server. A page of another origin must not drive it, nor one that
+ * rebound its own name to this address (MCP, "Transports", security warning).
+ */
+import { Context, Effect, Layer } from "effect"
+import { settings } from "../Settings.ts"
+import { Principals } from "./Principals.ts"
+
+export class Guard extends Context.Tag("codegen-mcp/mcp/Guard")<
+  Guard,
+  {
+    /** Why the request is refused, or undefined. Headers as they came. */
+    readonly objection: (host: string | undefined, origin: string | undefined) => string | undefined
+  }
+>() {
+  static readonly layer = Layer.effect(
+    Guard,
+    Effect.gen(function* () {
+      const { guarded } = yield* Principals
+      const hosts = new Set(yield* settings.allowedHosts.config)
+      const origins = new Set(yield* settings.allowedOrigins.config)
+      const hostChecked = !guarded || hosts.size > 0
+
+      return {
+        objection: (host, origin) => {
+          const name = nameOf(`http://${host ?? ""}`)
+          if (
+            hostChecked &&
+            !hosts.has(host ?? "") &&
+            !hosts.has(name ?? "") &&
+            !(!guarded && isLoopback(name))
+          ) {
+            return "The Host header is not one of this server's (ALLOWED_HOSTS)."
+          }
+          if (origin !== undefined && !origins.has(origin) && !(!guarded && isLoopback(nameOf(origin)))) {
+            return "The Origin is not allowed (ALLOWED_ORIGINS)."
+          }
+          return undefined
+        },
+      }
+    }),
+  )
+}
+
+/** Whether a name or address stands for this machine alone. */
+export const isLoopback = (name: string | undefined) =>
+  name !== undefined &&
+  (name === "localhost" || name === "[::1]" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name))
+
+const nameOf = (url: string) => (URL.canParse(url) ? new URL(url).hostname : undefined)

@@ -1,0 +1,85 @@
+/** Tools and their outcomes as the protocol shows them. Text and structured content carry the same facts. */
+import type { CallToolResult, Tool as McpTool } from "@modelcontextprotocol/sdk/types.js"
+import { JSONSchema, ParseResult, Schema } from "effect"
+import { type Explained, type Failure, failureOf } from "../domain/Failure.ts"
+import type { Outcome } from "../domain/Operation.ts"
+import * as Registry from "../tools/Registry.ts"
+import type { AnyTool } from "../tools/Tool.ts"
+
+/** The argument that every tool takes beside its own. */
+const sessionArgument = {
+  session_id: {
+    type: "string",
+    description: "The session to use; the connection's own otherwise.",
+  },
+} as const
+
+/** All tools, as `tools/list` answers: on one page, in a fixed order. */
+export const listing: ReadonlyArray<McpTool> = Registry.all.map((tool) => {
+  const input = jsonSchema(tool.input)
+  return {
+    name: tool.name,
+    title: tool.title,
+    description: tool.description,
+    inputSchema: { ...input, properties: { ...input.properties, ...sessionArgument } },
+    outputSchema: jsonSchema(tool.output),
+    annotations: { title: tool.title, ...tool.annotations },
+  }
+})
+
+/** A call's arguments, decoded: the tool's own in encoded form, and the session that they name. */
+export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknown>>) => {
+  const { session_id: session, ...input } = given
+  if (session !== undefined && typeof session !== "string") {
+    return { failure: invalid("session_id: must be a string") }
+  }
+  const decoded = Schema.decodeUnknownEither(tool.input, { onExcessProperty: "error", errors: "all" })(input)
+  if (decoded._tag === "Right") return { session, input, decoded: decoded.right as unknown }
+  const issues = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
+  return { failure: invalid(issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")) }
+}
+
+export const resultOf = (outcome: Outcome): CallToolResult =>
+  outcome._tag === "Failed" ? failed(outcome.failure) : answered(outcome.output)
+
+export const answered = (output: unknown): CallToolResult => ({
+  content: [{ type: "text", text: JSON.stringify(output) }],
+  structuredContent: output as Record<string, unknown>,
+})
+
+/** A failure is a result, so that the model reads it and can act. */
+export const failed = (failure: Failure): CallToolResult => ({
+  isError: true,
+  content: [{ type: "text", text: JSON.stringify(failure) }],
+})
+
+export const refused = (error: Explained) => failed(failureOf(error))
+
+const invalid = (problem: string): Failure => ({
+  code: "invalid_arguments",
+  message: `The arguments do not fit: ${problem.slice(0, 2000)}.`,
+  next: "Correct them by the tool's input schema and call again.",
+})
+
+/** A flat JSON Schema, its references put in place: several clients follow none. */
+function jsonSchema(schema: Schema.Schema.Any): McpTool["inputSchema"] & { readonly type: "object" } {
+  const { $schema: _, $defs = {}, ...root } = JSONSchema.make(schema) as unknown as Record<string, unknown>
+  const inline = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(inline)
+    if (typeof node !== "object" || node === null) return node
+    const { $ref, ...rest } = node as Record<string, unknown>
+    const target =
+      typeof $ref === "string" ? ($defs as Record<string, unknown>)[$ref.split("/").at(-1) ?? ""] : {}
+    return Object.fromEntries(
+      Object.entries({ ...(target as object), ...rest }).map(([key, value]) => [key, inline(value)]),
+    )
+  }
+  // Effect writes an empty struct as “any object or array”; a tool's schema is always an object.
+  return {
+    required: [],
+    properties: {},
+    additionalProperties: false,
+    ...(inline(root) as object),
+    type: "object",
+  }
+}

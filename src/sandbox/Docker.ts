@@ -1,0 +1,94 @@
+/** This node's Docker engine: the only module that imports dockerode. */
+import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import Dockerode from "dockerode"
+import { SandboxError } from "../domain/SandboxError.ts"
+import { settings } from "../Settings.ts"
+
+/** The engine could not be used at start; the message says what to do. */
+export class EngineUnusable extends Schema.TaggedError<EngineUnusable>()("EngineUnusable", {
+  problem: Schema.String,
+  remedy: Schema.String,
+}) {
+  override get message() {
+    return `${this.problem} ${this.remedy}`
+  }
+}
+
+export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
+  Docker,
+  {
+    /** The engine's own id. Nodes on one engine share it. */
+    readonly engine: string
+    /** Calls the engine, for 30 s at most; a rejection becomes a `SandboxError` naming the operation. */
+    readonly use: <A>(
+      operation: SandboxError["operation"],
+      call: (docker: Dockerode) => Promise<A>,
+    ) => Effect.Effect<A, SandboxError>
+  }
+>() {
+  /** Fails where there is no engine, no permission, or the sandbox image is missing. */
+  static readonly layer = Layer.effect(
+    Docker,
+    Effect.gen(function* () {
+      const image = yield* settings.sandboxImage.config
+      const runtime = yield* settings.sandboxRuntime.config
+      const docker = new Dockerode()
+      const use = <A>(operation: SandboxError["operation"], call: (docker: Dockerode) => Promise<A>) =>
+        Effect.tryPromise({
+          try: () => call(docker),
+          catch: (cause) => new SandboxError({ operation, cause }),
+        }).pipe(
+          Effect.timeoutFail({
+            duration: Duration.seconds(30),
+            onTimeout: () => new SandboxError({ operation, cause: "the engine did not answer within 30 s" }),
+          }),
+        )
+      const info = yield* use("ping", (docker) => docker.info() as Promise<typeof EngineInfo.Type>).pipe(
+        Effect.flatMap(Schema.decodeUnknown(EngineInfo)),
+        Effect.mapError(unusable),
+      )
+      if (Option.isSome(runtime) && !(runtime.value in info.Runtimes)) {
+        return yield* new EngineUnusable({
+          problem: `The Docker engine has no runtime ${runtime.value} (SANDBOX_RUNTIME).`,
+          remedy: `It has: ${Object.keys(info.Runtimes).join(", ")}.`,
+        })
+      }
+      yield* use("inspect", (docker) => docker.getImage(image).inspect()).pipe(
+        Effect.mapError((error) =>
+          statusOf(error) === 404
+            ? new EngineUnusable({
+                problem: `The image ${image} is not on this Docker engine.`,
+                remedy: "Build it with ./scripts/start, or name another one in SANDBOX_IMAGE.",
+              })
+            : unusable(error),
+        ),
+      )
+      return { engine: info.ID, use }
+    }),
+  )
+}
+
+/** The engine's HTTP status where it answered with one. */
+export const statusOf = (error: SandboxError) =>
+  error.cause instanceof Error && "statusCode" in error.cause && typeof error.cause.statusCode === "number"
+    ? error.cause.statusCode
+    : undefined
+
+const EngineInfo = Schema.Struct({
+  ID: Schema.String,
+  Runtimes: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+})
+
+const unusable = (error: { readonly message: string; readonly cause?: unknown }) => {
+  const code = error.cause instanceof Error && "code" in error.cause ? error.cause.code : undefined
+  if (code === "EACCES") {
+    return new EngineUnusable({
+      problem: "This user may not use the Docker engine's socket.",
+      remedy: "Add the user to the group `docker` and log in again, or run as root.",
+    })
+  }
+  return new EngineUnusable({
+    problem: `No Docker engine answers${typeof code === "string" ? ` (${code})` : `: ${error.message}`}.`,
+    remedy: "Start one, or name its address in DOCKER_HOST; ./scripts/start sets one up.",
+  })
+}

@@ -1,0 +1,75 @@
+/** The rows of sessions as their principals see them; to anyone else a session does not exist. */
+import { SqlClient } from "@effect/sql"
+import { Effect, Layer } from "effect"
+import { answering } from "../database/Database.ts"
+import { type Principal, randomId, SessionId } from "../domain/Identity.ts"
+import type { SessionSummary } from "../domain/Session.ts"
+import { SessionDirectory } from "../domain/SessionDirectory.ts"
+import { SessionClosed, SessionNotFound, TooManySessions } from "../domain/SessionError.ts"
+import { settings } from "../Settings.ts"
+import { Sessions } from "./Sessions.ts"
+
+export const layer = Layer.effect(
+  SessionDirectory,
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const sessions = yield* Sessions
+    const limit = yield* settings.maxSessions.config
+    const columns = sql.literal(
+      `id, name, extract(epoch FROM created_at)::float8 * 1000 AS "createdAt", extract(epoch FROM active_at)::float8 * 1000 AS "activeAt"`,
+    )
+
+    const find = Effect.fn("SessionDirectory.find")(function* (principal: Principal, id: string) {
+      const rows = yield* sql<SessionSummary & { closed: boolean }>`
+        SELECT ${columns}, closed_at IS NOT NULL AS closed FROM session WHERE id = ${id} AND principal = ${principal}`
+      const row = rows[0]
+      if (row === undefined) return yield* new SessionNotFound({ session: id })
+      if (row.closed) return yield* new SessionClosed({ session: row.id })
+      return row
+    }, answering)
+
+    return {
+      open: Effect.fn("SessionDirectory.open")(function* (principal, name, lifetime) {
+        // Two callers that open one name at once: the second waits for the first's row and finds it.
+        for (;;) {
+          if (name !== undefined) {
+            const known = yield* sql<SessionSummary>`
+              SELECT ${columns} FROM session WHERE principal = ${principal} AND name = ${name} AND closed_at IS NULL`
+            if (known[0] !== undefined) return { ...known[0], created: false }
+          }
+          const open = yield* sql<{ count: number }>`
+            SELECT count(*)::int AS count FROM session WHERE principal = ${principal} AND closed_at IS NULL`
+          if ((open[0]?.count ?? 0) >= limit) return yield* new TooManySessions({ limit })
+          const id = SessionId.make(yield* randomId("s_"))
+          const made = yield* sql<SessionSummary>`
+            INSERT INTO session (id, principal, name, lifetime)
+            VALUES (${id}, ${principal}, ${name ?? null}, ${name === undefined ? lifetime : "named"})
+            ON CONFLICT (principal, name) WHERE closed_at IS NULL AND name IS NOT NULL DO NOTHING
+            RETURNING ${columns}`
+          if (made[0] !== undefined) return { ...made[0], created: true }
+        }
+      }, answering),
+
+      find,
+
+      list: Effect.fn("SessionDirectory.list")(
+        (principal) =>
+          sql<SessionSummary>`
+            SELECT ${columns} FROM session WHERE principal = ${principal} AND closed_at IS NULL ORDER BY created_at, id`,
+        answering,
+      ),
+
+      close: Effect.fn("SessionDirectory.close")(function* (principal, id) {
+        const closed = yield* answering(sql<{ id: SessionId; bound: boolean }>`
+          UPDATE session SET closed_at = now()
+          WHERE id = ${id} AND principal = ${principal} AND closed_at IS NULL
+          RETURNING id, epoch > 0 AS bound`)
+        if (closed[0] === undefined) {
+          const { id: open } = yield* find(principal, id)
+          return yield* new SessionNotFound({ session: open })
+        }
+        if (closed[0].bound) yield* sessions.release(closed[0].id)
+      }),
+    }
+  }),
+)

@@ -1,0 +1,117 @@
+/**
+ * What this node holds for the sessions it owns. It belongs to this service and not to the entities, so that
+ * an activation that ends and begins again on the same node (idle, Postgres restarted) finds its sandbox and
+ * its running operations. `release` ends them, and so does the end of the node.
+ */
+import { Context, Duration, Effect, Layer, Schedule } from "effect"
+import type { SessionId } from "../domain/Identity.ts"
+import { NodeIdentity } from "../domain/NodeIdentity.ts"
+import type { SessionClosed, SessionNotFound, Unavailable } from "../domain/SessionError.ts"
+import { Limits } from "../sandbox/Limits.ts"
+import { Sandboxes } from "../sandbox/Sandboxes.ts"
+import { settings } from "../Settings.ts"
+import * as Operations from "./Operations.ts"
+import { type Claim, SessionRows } from "./SessionRows.ts"
+import * as SessionSandbox from "./SessionSandbox.ts"
+
+interface Held {
+  readonly claim: { current: Claim }
+  readonly sandbox: SessionSandbox.SessionSandbox
+  readonly operations: Operations.Operations
+  /** By the monotonic clock, in milliseconds. */
+  usedAt: number
+}
+
+export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions")<
+  HeldSessions,
+  {
+    /** Makes this node the session's owner, once more where it was before, and gives its operations. */
+    readonly claim: (
+      id: SessionId,
+    ) => Effect.Effect<Operations.Operations, SessionNotFound | SessionClosed | Unavailable>
+    /** Forgets a session that holds nothing; one that holds something stays. */
+    readonly rest: (id: SessionId) => Effect.Effect<void>
+    /** Ends the session's operations on this node and removes its sandbox. */
+    readonly release: (id: SessionId) => Effect.Effect<void>
+  }
+>() {
+  static readonly layer = Layer.scoped(
+    HeldSessions,
+    Effect.gen(function* () {
+      const { node } = yield* NodeIdentity
+      const limits = yield* Limits
+      const sandboxes = yield* Sandboxes
+      const rows = yield* SessionRows
+      const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
+      const sessions = new Map<SessionId, Held>()
+
+      const hold = (id: SessionId): Held => {
+        const claim = { current: { epoch: 0, name: null, lost: false } as Claim }
+        const sandbox = SessionSandbox.make(id, claim, sandboxes, rows)
+        const operations = Operations.make(
+          id,
+          claim,
+          rows,
+          (tool, operation) => {
+            held.usedAt = performance.now()
+            return {
+              operation: operation.id,
+              session: { id, name: claim.current.name, epoch: claim.current.epoch },
+              ownerNode: node,
+              edgeNode: operation.edgeNode,
+              limits,
+              sandbox: sandbox.acquire(tool.changes),
+            }
+          },
+          sandbox.lose,
+        )
+        const held: Held = { claim, sandbox, operations, usedAt: performance.now() }
+        return held
+      }
+
+      const release = Effect.fn("HeldSessions.release")(function* (id: SessionId) {
+        const held = sessions.get(id)
+        if (held === undefined) return
+        yield* held.operations.interrupt
+        yield* held.sandbox.remove
+        if (sessions.get(id) === held) sessions.delete(id)
+      })
+
+      yield* Effect.addFinalizer(() =>
+        Effect.forEach([...sessions.keys()], release, { concurrency: 8, discard: true }),
+      )
+
+      yield* Effect.suspend(() =>
+        Effect.forEach(
+          [...sessions.values()].filter(
+            ({ operations, usedAt }) =>
+              operations.running().length === 0 && performance.now() - usedAt > idleMs,
+          ),
+          ({ sandbox }) => sandbox.dropUnused,
+          { discard: true },
+        ),
+      ).pipe(Effect.repeat(Schedule.spaced(Math.min(idleMs / 2, 10_000))), Effect.forkScoped)
+
+      return {
+        claim: Effect.fn("HeldSessions.claim")(function* (id) {
+          const held = sessions.get(id) ?? hold(id)
+          held.claim.current = yield* rows.claim(id, held.sandbox.current()?.id, held.operations.running())
+          sessions.set(id, held)
+          return held.operations
+        }),
+        rest: (id) =>
+          Effect.sync(() => {
+            const held = sessions.get(id)
+            if (
+              held !== undefined &&
+              held.sandbox.current() === undefined &&
+              held.operations.running().length === 0
+            ) {
+              sessions.delete(id)
+            }
+          }),
+        release,
+      }
+    }),
+  )
+}

@@ -1,0 +1,180 @@
+/**
+ * The operations of one session on the node that owns it. Each runs in a fiber of its own, detached from its
+ * caller, until its end or the session's release. One that changes anything is recorded before it starts;
+ * its id then starts nothing a second time, here or on a later owner.
+ */
+import { Deferred, Effect, Exit, Fiber, Option, Schema } from "effect"
+import { createHash } from "node:crypto"
+import { type Explained, failureOf } from "../domain/Failure.ts"
+import type { OperationId, SessionId } from "../domain/Identity.ts"
+import type { Operation, Outcome } from "../domain/Operation.ts"
+import {
+  OperationIdReused,
+  type SessionError,
+  SessionMoved,
+  TooManyOperations,
+} from "../domain/SessionError.ts"
+import * as Registry from "../tools/Registry.ts"
+import type { AnyOwnerTool, OwnerCall } from "../tools/Tool.ts"
+import { type Claim, interrupted, type SessionRows } from "./SessionRows.ts"
+
+/** Operations of one session that run at once. */
+const maxRunning = 64
+
+/** Ended operations whose outcome is kept for a caller that has not fetched it. */
+const maxUnread = 64
+
+interface Entry {
+  readonly inputHash: string
+  readonly outcome: Deferred.Deferred<Outcome, SessionError>
+  fiber: Fiber.RuntimeFiber<void> | undefined
+}
+
+export interface Operations {
+  /** Begins an operation, or joins the one of that id. */
+  readonly begin: (operation: Operation) => Effect.Effect<void, OperationIdReused | TooManyOperations>
+  /**
+   * The outcome, or `undefined` after `waitMs` milliseconds without one. `SessionMoved` for an id that is not
+   * known here, which says: begin it again, under the same id.
+   */
+  readonly outcome: (id: OperationId, waitMs: number) => Effect.Effect<Outcome | undefined, SessionError>
+  readonly running: () => ReadonlyArray<OperationId>
+  /** Ends all that run as interrupted. */
+  readonly interrupt: Effect.Effect<void>
+}
+
+/** `callOf` gives a tool what it knows of its session; `onLost` is told when the sandbox turned out to be gone. */
+export const make = (
+  session: SessionId,
+  claim: { readonly current: Claim },
+  rows: SessionRows["Type"],
+  callOf: (tool: AnyOwnerTool, operation: Operation) => OwnerCall,
+  onLost: Effect.Effect<void>,
+): Operations => {
+  const entries = new Map<OperationId, Entry>()
+  const unread: Array<OperationId> = []
+  const running = () => [...entries].filter(([, { fiber }]) => fiber !== undefined).map(([id]) => id)
+
+  const begin = Effect.fnUntraced(function* (operation: Operation) {
+    const inputHash = hashOf(operation)
+    const known = entries.get(operation.id)
+    if (known !== undefined) {
+      if (known.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
+      return
+    }
+    if (running().length >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
+    const tool = Registry.find(operation.tool)
+    if (tool === undefined || tool.place !== "owner")
+      return yield* Effect.dieMessage(`no tool ${operation.tool}`)
+    const entry: Entry = {
+      inputHash,
+      outcome: yield* Deferred.make<Outcome, SessionError>(),
+      fiber: undefined,
+    }
+    entries.set(operation.id, entry)
+    entry.fiber = yield* run(tool, operation, inputHash).pipe(
+      Effect.onExit((exit) =>
+        Effect.zipRight(
+          settle(operation.id),
+          Deferred.done(
+            entry.outcome,
+            Exit.isInterrupted(exit)
+              ? Exit.succeed(interrupted(operation.id))
+              : Exit.map(exit, (outcome) => outcome),
+          ),
+        ),
+      ),
+      Effect.exit,
+      Effect.asVoid,
+      Effect.forkDaemon,
+    )
+  }, Effect.uninterruptible)
+
+  const settle = (id: OperationId) =>
+    Effect.sync(() => {
+      const entry = entries.get(id)
+      if (entry !== undefined) entry.fiber = undefined
+      unread.push(id)
+      if (unread.length > maxUnread) entries.delete(unread.shift()!)
+    })
+
+  const run = (
+    tool: AnyOwnerTool,
+    operation: Operation,
+    inputHash: string,
+  ): Effect.Effect<Outcome, SessionError> =>
+    Effect.gen(function* () {
+      if (!tool.changes) return yield* handle(tool, operation)
+      const begun = yield* rows.begin(session, claim.current.epoch, {
+        id: operation.id,
+        tool: tool.name,
+        inputHash,
+      })
+      if (begun._tag === "Begun") {
+        const outcome = yield* handle(tool, operation)
+        yield* finish(operation.id, outcome)
+        return outcome
+      }
+      if (begun.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
+      return begun._tag === "Ended" ? begun.outcome : interrupted(operation.id)
+    }).pipe(Effect.interruptible)
+
+  const finish = (id: OperationId, outcome: Outcome) =>
+    Effect.suspend(() => rows.finish(session, claim.current.epoch, id, outcome)).pipe(
+      Effect.retry({ while: (error) => error._tag === "Unavailable", times: 1 }),
+      Effect.catchAll((error) =>
+        Effect.logWarning(`the end of operation ${id} could not be recorded`, error.message),
+      ),
+    )
+
+  const handle = (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome> =>
+    Schema.decodeUnknown(tool.input)(operation.input).pipe(
+      Effect.orDie,
+      Effect.flatMap((input) => tool.handler(input, callOf(tool, operation))),
+      Effect.flatMap((output) =>
+        Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), (encoded): Outcome => ({
+          _tag: "Answered",
+          state: tool.stateOf?.(output) ?? "succeeded",
+          output: encoded,
+        })),
+      ),
+      Effect.tapError((error) => (error._tag === "SandboxLost" ? onLost : Effect.void)),
+      Effect.catchAll((error: Explained) =>
+        Effect.succeed<Outcome>({ _tag: "Failed", state: "failed", failure: failureOf(error) }),
+      ),
+      Effect.catchAllDefect((defect) =>
+        Effect.as(Effect.logError(`${tool.name} failed`, defect), internalError),
+      ),
+    )
+
+  return {
+    begin,
+    outcome: Effect.fnUntraced(function* (id, waitMs) {
+      const entry = entries.get(id)
+      if (entry === undefined) return yield* new SessionMoved()
+      const outcome = yield* Effect.timeoutOption(Deferred.await(entry.outcome), waitMs)
+      if (Option.isNone(outcome)) return undefined
+      entries.delete(id)
+      return outcome.value
+    }),
+    running,
+    interrupt: Effect.suspend(() =>
+      Fiber.interruptAll([...entries.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))),
+    ),
+  }
+}
+
+const hashOf = (operation: Operation) =>
+  createHash("sha256")
+    .update(`${operation.tool}\n${JSON.stringify(operation.input)}`)
+    .digest("hex")
+
+const internalError: Outcome = {
+  _tag: "Failed",
+  state: "failed",
+  failure: {
+    code: "internal_error",
+    message: "The server failed while it worked on this call.",
+    next: "Try again; if it stays so, the operator finds the reason in this node's log.",
+  },
+}

@@ -1,0 +1,65 @@
+/**
+ * A session's entity on the node that owns it. It claims the session with its first call, so that a Postgres
+ * out of reach is an error of that call. When it ends while the shard is still this node's (idle, Postgres
+ * restarted), what the node holds for the session stays; when the session goes elsewhere, it is released.
+ */
+import { Entity, Sharding } from "@effect/cluster"
+import { Effect } from "effect"
+import { SessionId } from "../domain/Identity.ts"
+import { HeldSessions } from "./HeldSessions.ts"
+import type { Operations } from "./Operations.ts"
+import { SessionEntity } from "./SessionEntity.ts"
+
+export const layer = SessionEntity.toLayer(
+  Effect.gen(function* () {
+    const { entityId, shardId } = yield* Entity.CurrentAddress
+    const sharding = yield* Sharding.Sharding
+    const sessions = yield* HeldSessions
+    const id = SessionId.make(entityId)
+    const lock = yield* Effect.makeSemaphore(1)
+    let claimed: Operations | undefined
+
+    const claim = Effect.suspend(() =>
+      claimed === undefined
+        ? Effect.tap(sessions.claim(id), (operations) => (claimed = operations))
+        : Effect.succeed(claimed),
+    ).pipe(lock.withPermits(1))
+
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        const stays = !(yield* sharding.isShutdown) && sharding.hasShardId(shardId)
+        yield* stays ? sessions.rest(id) : sessions.release(id)
+      }).pipe(
+        Effect.interruptible,
+        Effect.timeout("4 seconds"),
+        Effect.catchAllCause((cause) => Effect.logWarning("a session was not released in time", cause)),
+      ),
+    )
+
+    return SessionEntity.of({
+      Run: ({ payload: { operation, waitMs } }) =>
+        Effect.gen(function* () {
+          const operations = yield* claim
+          yield* operations.begin(operation)
+          return (yield* operations.outcome(operation.id, waitMs)) ?? null
+        }),
+      Read: ({ payload: { operation, waitMs } }) =>
+        Effect.gen(function* () {
+          const operations = yield* claim
+          return (yield* operations.outcome(operation, waitMs)) ?? null
+        }),
+      Release: () =>
+        Effect.zipRight(
+          Effect.sync(() => (claimed = undefined)),
+          sessions.release(id),
+        ),
+    })
+  }),
+  {
+    concurrency: "unbounded",
+    disableFatalDefects: true,
+    mailboxCapacity: 1024,
+    // Past the longest command: the library counts calls in flight, not operations that run on without one.
+    maxIdleTime: "15 minutes",
+  },
+)

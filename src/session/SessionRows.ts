@@ -1,0 +1,179 @@
+/**
+ * The rows of sessions and operations, as their owner writes them. Each write names the epoch that the
+ * owner claimed; once another has claimed the session, all of them are refused with `SessionMoved`.
+ */
+import { SqlClient } from "@effect/sql"
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import { answering } from "../database/Database.ts"
+import { failureOf } from "../domain/Failure.ts"
+import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
+import { NodeIdentity } from "../domain/NodeIdentity.ts"
+import { Outcome } from "../domain/Operation.ts"
+import { SessionName } from "../domain/Session.ts"
+import {
+  Interrupted,
+  SessionClosed,
+  SessionMoved,
+  SessionNotFound,
+  type Unavailable,
+} from "../domain/SessionError.ts"
+
+export interface Claim {
+  readonly epoch: number
+  readonly name: SessionName | null
+  /** Something ran in a sandbox that is gone, and no caller was told yet. */
+  readonly lost: boolean
+}
+
+/** What became of an operation that was to begin. */
+export type Begun =
+  | { readonly _tag: "Begun" }
+  | { readonly _tag: "Running"; readonly inputHash: string }
+  | { readonly _tag: "Ended"; readonly inputHash: string; readonly outcome: Outcome }
+
+export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
+  SessionRows,
+  {
+    /**
+     * Makes this incarnation the owner: raises the epoch, and ends as interrupted every running operation
+     * that is not among `running`, which this node still works on. `held` is the sandbox that this node
+     * holds for the session, if any.
+     */
+    readonly claim: (
+      id: SessionId,
+      held: ContainerId | undefined,
+      running: ReadonlyArray<OperationId>,
+    ) => Effect.Effect<Claim, SessionNotFound | SessionClosed | Unavailable>
+    /** Binds a sandbox to the session, before anything runs in it. `undefined`: it has none, and nothing to lose. */
+    readonly bind: (
+      id: SessionId,
+      epoch: number,
+      container: ContainerId | undefined,
+    ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    /** Notes that the caller was told of the lost sandbox. */
+    readonly acknowledgeLoss: (
+      id: SessionId,
+      epoch: number,
+    ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    /** Records an operation as running, unless its id is known. */
+    readonly begin: (
+      id: SessionId,
+      epoch: number,
+      operation: { readonly id: OperationId; readonly tool: string; readonly inputHash: string },
+    ) => Effect.Effect<Begun, SessionMoved | SessionClosed | Unavailable>
+    /** Records how an operation ended. */
+    readonly finish: (
+      id: SessionId,
+      epoch: number,
+      operation: OperationId,
+      outcome: Outcome,
+    ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    SessionRows,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const { node, incarnation } = yield* NodeIdentity
+
+      const refusal = Effect.fnUntraced(function* (id: SessionId) {
+        const closed = yield* sql`SELECT 1 FROM session WHERE id = ${id} AND closed_at IS NULL`
+        return yield* closed.length > 0 ? new SessionMoved() : new SessionClosed({ session: id })
+      })
+      const refused = (id: SessionId) => (rows: ReadonlyArray<unknown>) =>
+        rows.length === 0 ? refusal(id) : Effect.void
+
+      return {
+        claim: Effect.fn("SessionRows.claim")(
+          function* (id, held, running) {
+            const claimed = yield* sql<{ epoch: number; name: SessionName | null; lost: boolean }>`
+            UPDATE session SET
+              epoch = epoch + 1, node = ${node}, incarnation = ${incarnation},
+              lost = lost OR (used AND container IS NOT NULL AND container IS DISTINCT FROM ${held ?? null}),
+              used = used AND container IS NOT DISTINCT FROM ${held ?? null},
+              container = ${held ?? null}
+            WHERE id = ${id} AND closed_at IS NULL
+            RETURNING epoch, name, lost`
+            const claim = claimed[0]
+            if (claim === undefined) {
+              const known = yield* sql`SELECT 1 FROM session WHERE id = ${id}`
+              return yield* known.length > 0
+                ? new SessionClosed({ session: id })
+                : new SessionNotFound({ session: id })
+            }
+            yield* sql`
+            UPDATE operation SET state = 'interrupted', ended_at = now()
+            WHERE session_id = ${id} AND state = 'running' AND NOT (id = ANY(${[...running]}))`
+            return claim
+          },
+          sql.withTransaction,
+          answering,
+        ),
+
+        bind: Effect.fn("SessionRows.bind")(
+          (id, epoch, container) =>
+            Effect.flatMap(
+              sql`
+                UPDATE session SET container = ${container ?? null}, used = used AND ${container !== undefined}
+                WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING 1`,
+              refused(id),
+            ),
+          answering,
+        ),
+
+        acknowledgeLoss: Effect.fn("SessionRows.acknowledgeLoss")(
+          (id, epoch) =>
+            Effect.flatMap(
+              sql`
+                UPDATE session SET lost = false
+                WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING 1`,
+              refused(id),
+            ),
+          answering,
+        ),
+
+        begin: Effect.fn("SessionRows.begin")(function* (id, epoch, operation) {
+          const rows = yield* sql<{ owned: boolean; begun: boolean }>`
+            WITH owned AS (
+              UPDATE session SET used = true, active_at = now()
+              WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING id
+            ), begun AS (
+              INSERT INTO operation (session_id, id, tool, input_hash, state)
+              SELECT id, ${operation.id}, ${operation.tool}, ${operation.inputHash}, 'running' FROM owned
+              ON CONFLICT DO NOTHING RETURNING id
+            )
+            SELECT EXISTS (SELECT FROM owned) AS owned, EXISTS (SELECT FROM begun) AS begun`
+          if (rows[0]?.owned !== true) return yield* refusal(id)
+          if (rows[0].begun) return { _tag: "Begun" as const }
+          const known = yield* sql<{ inputHash: string; state: string; outcome: unknown }>`
+            SELECT input_hash AS "inputHash", state, outcome FROM operation WHERE session_id = ${id} AND id = ${operation.id}`
+          const { inputHash, state, outcome } = known[0] ?? { inputHash: "", state: "running", outcome: null }
+          if (state === "running") return { _tag: "Running" as const, inputHash }
+          return { _tag: "Ended" as const, inputHash, outcome: decodeOutcome(outcome, operation.id) }
+        }, answering),
+
+        finish: Effect.fn("SessionRows.finish")(
+          (id, epoch, operation, outcome) =>
+            Effect.flatMap(
+              sql`
+                WITH owned AS (SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch} FOR SHARE)
+                UPDATE operation SET state = ${outcome.state}, outcome = ${JSON.stringify(outcome)}::jsonb, ended_at = now()
+                FROM owned WHERE session_id = owned.id AND operation.id = ${operation} RETURNING 1`,
+              refused(id),
+            ),
+          answering,
+        ),
+      }
+    }),
+  )
+}
+
+const decodeOutcome = (stored: unknown, operation: OperationId): Outcome =>
+  Option.getOrElse(Schema.decodeUnknownOption(Outcome)(stored), () => interrupted(operation))
+
+/** The outcome of an operation whose end nobody saw. */
+export const interrupted = (operation: OperationId): Outcome => ({
+  _tag: "Failed",
+  state: "interrupted",
+  failure: failureOf(new Interrupted({ operation })),
+})

@@ -1,0 +1,81 @@
+/**
+ * The one sandbox of a session, started when a call first needs it. A sandbox that is gone, with something
+ * in it, is reported once, by `WorkspaceLost` to a call that is not run; the next call starts a new one.
+ */
+import { Effect } from "effect"
+import type { SessionId } from "../domain/Identity.ts"
+import { WorkspaceLost } from "../domain/SessionError.ts"
+import type { Sandbox } from "../sandbox/Sandbox.ts"
+import type { Sandboxes } from "../sandbox/Sandboxes.ts"
+import type { OwnerCall } from "../tools/Tool.ts"
+import type { Claim, SessionRows } from "./SessionRows.ts"
+
+export interface SessionSandbox {
+  /** The sandbox; `changes` says that the caller may leave something in it. */
+  readonly acquire: (changes: boolean) => OwnerCall["sandbox"]
+  readonly current: () => Sandbox | undefined
+  /** Gives up a sandbox that turned out to be gone, after its caller was told. */
+  readonly lose: Effect.Effect<void>
+  /** Removes a sandbox in which nothing was ever done. */
+  readonly dropUnused: Effect.Effect<void>
+  readonly remove: Effect.Effect<void>
+}
+
+/** `claim` is what the session's owner claimed last. */
+export const make = (
+  id: SessionId,
+  claim: { current: Claim },
+  sandboxes: Sandboxes["Type"],
+  rows: SessionRows["Type"],
+): SessionSandbox => {
+  const lock = Effect.unsafeMakeSemaphore(1)
+  let sandbox: Sandbox | undefined
+  let used = false
+
+  const remove = Effect.suspend(() => {
+    const gone = sandbox
+    sandbox = undefined
+    used = false
+    return gone === undefined ? Effect.void : sandboxes.remove(gone.id)
+  })
+
+  const unbind = Effect.suspend(() => rows.bind(id, claim.current.epoch, undefined))
+
+  const lose = Effect.zipRight(remove, Effect.ignore(unbind)).pipe(lock.withPermits(1))
+
+  const acquire = Effect.fnUntraced(
+    function* (changes: boolean) {
+      if (sandbox !== undefined && !sandboxes.holds(sandbox.id)) {
+        const lost = used
+        yield* remove
+        yield* unbind
+        if (lost) return yield* new WorkspaceLost()
+      }
+      if (claim.current.lost) {
+        yield* rows.acknowledgeLoss(id, claim.current.epoch)
+        claim.current = { ...claim.current, lost: false }
+        return yield* new WorkspaceLost()
+      }
+      if (sandbox === undefined) {
+        const made = yield* sandboxes.make
+        yield* rows
+          .bind(id, claim.current.epoch, made.id)
+          .pipe(Effect.onError(() => sandboxes.remove(made.id)))
+        sandbox = made
+      }
+      used ||= changes
+      return sandbox
+    },
+    Effect.uninterruptible,
+    lock.withPermits(1),
+    Effect.withSpan("SessionSandbox.acquire"),
+  )
+
+  return {
+    acquire,
+    current: () => sandbox,
+    lose,
+    dropUnused: Effect.suspend(() => (sandbox === undefined || used ? Effect.void : lose)),
+    remove: remove.pipe(lock.withPermits(1)),
+  }
+}

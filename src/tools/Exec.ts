@@ -1,0 +1,173 @@
+/** Runs a command to its end. */
+import { Effect, Schema } from "effect"
+import type { CommandSpec, OutputPiece } from "../domain/Command.ts"
+import { OperationId } from "../domain/Identity.ts"
+import { absolute, CheckpointState, notSaved, optional, ownerTool, WorkspacePath } from "./Tool.ts"
+
+const EnvironmentName = Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/))
+
+export const exec = ownerTool({
+  name: "exec",
+  title: "Run a command",
+  description:
+    "Run a command in the session's sandbox and wait for its end. Give either `command`, a shell line, or `argv`, " +
+    "a program with its arguments. A command that exits with any code is a normal result: read `exit_code`, " +
+    "`stdout` and `stderr`. Files and processes stay for the next call; there is no network.",
+  input: Schema.Struct({
+    command: optional(
+      Schema.String.pipe(Schema.minLength(1)).annotations({
+        description: "A line for bash.",
+        jsonSchema: { type: "string" },
+      }),
+    ),
+    argv: optional(
+      Schema.Array(Schema.String)
+        .pipe(Schema.minItems(1))
+        .annotations({
+          description: "A program and its arguments, run without a shell.",
+          jsonSchema: { type: "array", items: { type: "string" }, minItems: 1 },
+        }),
+    ),
+    cwd: optional(WorkspacePath.annotations({ description: "Folder to run in; /workspace otherwise." })),
+    env: optional(
+      Schema.Record({ key: EnvironmentName, value: Schema.String }).annotations({
+        description: "Environment variables to add.",
+        jsonSchema: { type: "object", additionalProperties: { type: "string" } },
+      }),
+    ),
+    stdin: optional(Schema.String.annotations({ description: "Standard input, as text." })),
+    timeout_ms: optional(
+      Schema.Number.pipe(Schema.int(), Schema.positive()).annotations({
+        description: "Wall time in milliseconds after which the command and all that it started is killed.",
+        jsonSchema: { type: "integer", minimum: 1 },
+      }),
+    ),
+  }),
+  output: Schema.Struct({
+    operation_id: OperationId.annotations({ jsonSchema: { type: "string" } }),
+    status: Schema.Literal("exited", "running", "timed_out", "cancelled", "interrupted"),
+    exit_code: Schema.optional(Schema.Number.annotations({ description: "128 and n after signal n." })),
+    signal: Schema.optional(Schema.String),
+    stdout: Schema.String,
+    stderr: Schema.String,
+    stdout_cursor: Schema.Number.annotations({ description: "Bytes that the command wrote to stdout." }),
+    stderr_cursor: Schema.Number.annotations({ description: "Bytes that the command wrote to stderr." }),
+    duration_ms: Schema.Number,
+    truncated: Schema.Boolean.annotations({ description: "The middle of the output is left out." }),
+    checkpoint: CheckpointState,
+  }),
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
+  changes: true,
+  stateOf: ({ status }) => (status === "timed_out" || status === "cancelled" ? status : "succeeded"),
+  handler: Effect.fn("tools.exec")(function* (input, { operation, limits, sandbox }) {
+    const spec = yield* specOf(input, limits)
+    const box = yield* sandbox
+    return yield* Effect.acquireUseRelease(
+      box.start(spec),
+      (id) =>
+        Effect.gen(function* () {
+          if (input.stdin !== undefined) yield* box.write(id, Buffer.from(input.stdin), true)
+          const page = yield* box.read(id, { stdout: 0, stderr: 0 }, spec.timeoutMs + killTimeMs, "end")
+          const stdout = shown(page.stdout, stdoutLimit)
+          const stderr = shown(page.stderr, stderrLimit)
+          const end = page.end ?? { _tag: "TimedOut" as const, durationMs: spec.timeoutMs }
+          return {
+            operation_id: operation,
+            status: ({ Exited: "exited", TimedOut: "timed_out", Cancelled: "cancelled" } as const)[end._tag],
+            ...(end._tag === "Exited" ? { exit_code: end.code } : { signal: "SIGKILL" }),
+            stdout: stdout.text,
+            stderr: stderr.text,
+            stdout_cursor: page.next.stdout,
+            stderr_cursor: page.next.stderr,
+            duration_ms: end.durationMs,
+            truncated: stdout.cut || stderr.cut,
+            checkpoint: notSaved,
+          }
+        }),
+      (id) => box.forget(id),
+    )
+  }),
+})
+
+/** Exactly one of `command` and `argv` is needed, which a flat schema cannot say. */
+class InvalidArguments extends Schema.TaggedError<InvalidArguments>()("InvalidArguments", {
+  problem: Schema.String,
+}) {
+  override get message() {
+    return this.problem
+  }
+  readonly next = "Correct the arguments and call again."
+}
+
+const specOf = (
+  input: {
+    readonly command?: string | undefined
+    readonly argv?: ReadonlyArray<string> | undefined
+    readonly cwd?: string | undefined
+    readonly env?: Readonly<Record<string, string>> | undefined
+    readonly stdin?: string | undefined
+    readonly timeout_ms?: number | undefined
+  },
+  limits: { readonly commandTimeoutMs: number; readonly maxCommandTimeoutMs: number },
+): Effect.Effect<CommandSpec, InvalidArguments> => {
+  const [program, ...args] = input.argv ?? (input.command === undefined ? [] : shell(input.command))
+  const timeoutMs = input.timeout_ms ?? limits.commandTimeoutMs
+  if ((input.argv === undefined) === (input.command === undefined) || program === undefined) {
+    return Effect.fail(new InvalidArguments({ problem: "Give either `command` or `argv`, and not both." }))
+  }
+  if ([input.command, ...(input.argv ?? [])].some((text) => text?.includes("\0"))) {
+    return Effect.fail(new InvalidArguments({ problem: "A command cannot contain a NUL character." }))
+  }
+  if (timeoutMs > limits.maxCommandTimeoutMs) {
+    return Effect.fail(
+      new InvalidArguments({
+        problem: `timeout_ms may be ${limits.maxCommandTimeoutMs} at most (MAX_COMMAND_TIMEOUT).`,
+      }),
+    )
+  }
+  return Effect.succeed({
+    argv: [program, ...args],
+    cwd: absolute(input.cwd ?? "."),
+    env: input.env ?? {},
+    stdin: input.stdin === undefined ? "none" : "open",
+    tty: false,
+    timeoutMs,
+  })
+}
+
+/** Bash where the image has it. */
+const shell = (line: string) => [
+  "/bin/sh",
+  "-c",
+  '[ -x /bin/bash ] && exec /bin/bash -c "$1"; exec /bin/sh -c "$1"',
+  "sh",
+  line,
+]
+
+/** Time for the kill of a command that ran out of its own, in milliseconds. */
+const killTimeMs = 15_000
+
+/** Characters, so that an answer stays below what clients pass on to a model. */
+const stdoutLimit = 24_000
+const stderrLimit = 12_000
+
+/** Output as text: head and tail, with a line between that says how much is left out. */
+const shown = (piece: OutputPiece, limit: number) => {
+  if (piece.skipped === 0) {
+    const text = decode(piece.data)
+    if (text.length <= limit) return { text, cut: false }
+  }
+  const half = Math.floor(limit / 2)
+  const headBytes = piece.skipped === 0 ? piece.data : piece.data.subarray(0, piece.skippedAt)
+  const tailBytes = piece.skipped === 0 ? piece.data : piece.data.subarray(piece.skippedAt)
+  const head = decode(headBytes.subarray(0, half))
+  const tail = decode(tailBytes.subarray(-half))
+  const left =
+    piece.data.length + piece.skipped - Math.min(headBytes.length, half) - Math.min(tailBytes.length, half)
+  return {
+    text: `${head}\n[… ${left} bytes left out; write long output to a file and read its parts …]\n${tail}`,
+    cut: true,
+  }
+}
+
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)

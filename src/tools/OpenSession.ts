@@ -1,0 +1,30 @@
+/** Opens a session beside the connection's own. */
+import { Effect, Schema } from "effect"
+import { SessionName } from "../domain/Session.ts"
+import { edgeTool, optional } from "./Tool.ts"
+
+export const openSession = edgeTool({
+  name: "open_session",
+  title: "Open a session",
+  description:
+    "Open a session with a workspace of its own, and use it by passing its `session_id` to other tools. " +
+    "With a `name` the session of that name is found again, or made.",
+  input: Schema.Struct({
+    name: optional(
+      SessionName.annotations({
+        description: "1 to 64 letters, digits, `.`, `_` and `-`. A named session stays until it is closed.",
+        jsonSchema: { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" },
+      }),
+    ),
+  }),
+  output: Schema.Struct({
+    session_id: Schema.String,
+    name: Schema.NullOr(Schema.String),
+    created: Schema.Boolean.annotations({ description: "It is new." }),
+  }),
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
+  handler: Effect.fn("tools.open_session")(function* ({ name }, { principal, directory }) {
+    const session = yield* directory.open(principal, name, "unnamed")
+    return { session_id: session.id, name: session.name, created: session.created }
+  }),
+})

@@ -1,0 +1,61 @@
+/** Reads one file, or a part of it. */
+import { Effect, Schema } from "effect"
+import { absolute, optional, ownerTool, WorkspacePath } from "./Tool.ts"
+
+/** Bytes of one answer, so that it stays below what clients pass on to a model. */
+const answerLimit = 32_000
+
+const Count = Schema.Number.pipe(Schema.int(), Schema.nonNegative())
+
+export const readFile = ownerTool({
+  name: "read_file",
+  title: "Read a file",
+  description:
+    `Read a file in the workspace. Answers up to ${answerLimit} bytes from \`offset\`; where more follows, ` +
+    "`next_offset` says where to go on. Text comes as utf8, anything else as base64.",
+  input: Schema.Struct({
+    path: WorkspacePath,
+    offset: optional(
+      Count.annotations({
+        description: "Byte to begin at; 0 otherwise.",
+        jsonSchema: { type: "integer", minimum: 0 },
+      }),
+    ),
+  }),
+  output: Schema.Struct({
+    content: Schema.String,
+    encoding: Schema.Literal("utf8", "base64"),
+    size: Schema.Number.annotations({ description: "Of the whole file, in bytes." }),
+    next_offset: Schema.optional(Schema.Number.annotations({ description: "Where the rest begins." })),
+  }),
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  changes: false,
+  handler: Effect.fn("tools.read_file")(function* ({ path, offset = 0 }, { sandbox }) {
+    const { data, size } = yield* (yield* sandbox).files.read(absolute(path), offset, answerLimit)
+    const rest = offset + data.length < size
+    const whole = rest ? data.subarray(0, data.length - partialCharacter(data)) : data
+    const text = decode(whole)
+    const used = text === undefined ? data : whole
+    return {
+      content: text ?? Buffer.from(used).toString("base64"),
+      encoding: text === undefined ? ("base64" as const) : ("utf8" as const),
+      size,
+      ...(rest ? { next_offset: offset + used.length } : {}),
+    }
+  }),
+})
+
+const decode = (bytes: Uint8Array) => {
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)
+  return Buffer.from(text).equals(bytes) && !text.includes("\0") ? text : undefined
+}
+
+/** Bytes at the end that begin a UTF-8 character without ending it: 0 to 3. */
+const partialCharacter = (bytes: Uint8Array) => {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!
+    if (byte < 0x80) return 0
+    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0
+  }
+  return 0
+}

@@ -1,0 +1,61 @@
+/** What a session is, where it lives, and what it is bounded by. */
+import { Effect, Schema } from "effect"
+import { durability } from "../domain/Session.ts"
+import { CheckpointState, notSaved, ownerTool } from "./Tool.ts"
+
+export const sessionInfo = ownerTool({
+  name: "session_info",
+  title: "Session information",
+  description:
+    "Describe the session: its id and name, the node that owns it, how durable its files are, and its limits.",
+  input: Schema.Struct({}),
+  output: Schema.Struct({
+    session_id: Schema.String,
+    name: Schema.NullOr(Schema.String),
+    epoch: Schema.Number.annotations({ description: "How often the session was activated on some node." }),
+    owner_node: Schema.String,
+    edge_node: Schema.String,
+    durability: Schema.Literal("cluster", "node", "none").annotations({
+      description: "`none`: files die with the node that owns the session.",
+    }),
+    checkpoint: CheckpointState,
+    limits: Schema.Struct({
+      memory_bytes: Schema.Number,
+      workspace_bytes: Schema.Number,
+      home_bytes: Schema.Number,
+      tmp_bytes: Schema.Number,
+      cpus: Schema.Number,
+      pids: Schema.Number,
+      open_files: Schema.Number,
+      command_timeout_ms: Schema.Number,
+      max_command_timeout_ms: Schema.Number,
+      output_bytes: Schema.Number,
+      file_bytes: Schema.Number,
+    }),
+  }),
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  changes: false,
+  handler: (_, { session, ownerNode, edgeNode, limits }) =>
+    Effect.succeed({
+      session_id: session.id,
+      name: session.name,
+      epoch: session.epoch,
+      owner_node: ownerNode,
+      edge_node: edgeNode,
+      durability,
+      checkpoint: notSaved,
+      limits: {
+        memory_bytes: limits.memory,
+        workspace_bytes: limits.workspace,
+        home_bytes: limits.home,
+        tmp_bytes: limits.tmp,
+        cpus: limits.cpus,
+        pids: limits.pids,
+        open_files: limits.openFiles,
+        command_timeout_ms: limits.commandTimeoutMs,
+        max_command_timeout_ms: limits.maxCommandTimeoutMs,
+        output_bytes: limits.output,
+        file_bytes: limits.file,
+      },
+    }),
+})

@@ -1,0 +1,130 @@
+/**
+ * What a tool is. One Effect Schema each for input and output gives the JSON Schema that clients see,
+ * the decoder and the type. A tool of the owner runs on the node that owns the session, beside its
+ * sandbox; a tool of the edge runs where the request came in.
+ */
+import { type Effect, Schema } from "effect"
+import type { Explained } from "../domain/Failure.ts"
+import type { NodeId, OperationId, Principal, SessionId } from "../domain/Identity.ts"
+import type { Outcome } from "../domain/Operation.ts"
+import type { SessionDirectory } from "../domain/SessionDirectory.ts"
+import type { SessionSummary } from "../domain/Session.ts"
+import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
+import type { SessionClosed, SessionMoved, Unavailable, WorkspaceLost } from "../domain/SessionError.ts"
+import type { Limits } from "../sandbox/Limits.ts"
+import type { Sandbox } from "../sandbox/Sandbox.ts"
+
+/** What a call on the owner's side knows of its session. */
+export interface OwnerCall {
+  readonly operation: OperationId
+  readonly session: Pick<SessionSummary, "id" | "name"> & { readonly epoch: number }
+  readonly ownerNode: NodeId
+  readonly edgeNode: NodeId
+  readonly limits: Limits["Type"]
+  /** The session's sandbox, started where there is none yet. */
+  readonly sandbox: Effect.Effect<
+    Sandbox,
+    SandboxError | Capacity | WorkspaceLost | SessionClosed | SessionMoved | Unavailable
+  >
+}
+
+/** What a call on the edge's side knows. */
+export interface EdgeCall {
+  readonly principal: Principal
+  /** The session that the call names, or the connection's own. It may be closed by now. */
+  readonly session: SessionId
+  readonly directory: SessionDirectory["Type"]
+}
+
+interface Shape<I extends Schema.Struct.Fields, O extends Schema.Struct.Fields> {
+  /** `^[a-z][a-z0-9_]{1,40}$`: what every client accepts. */
+  readonly name: string
+  readonly title: string
+  readonly description: string
+  readonly input: Schema.Struct<I>
+  readonly output: Schema.Struct<O>
+  readonly annotations: {
+    readonly readOnlyHint: boolean
+    readonly destructiveHint: boolean
+    readonly idempotentHint: boolean
+    readonly openWorldHint: boolean
+  }
+}
+
+export interface OwnerTool<I extends Schema.Struct.Fields, O extends Schema.Struct.Fields> extends Shape<
+  I,
+  O
+> {
+  readonly place: "owner"
+  /** May change files or run something: recorded before it starts, and never run twice. */
+  readonly changes: boolean
+  /** The state that an answer ends the operation in, where it is not `succeeded`. */
+  readonly stateOf?: (output: Schema.Struct<O>["Type"]) => Extract<Outcome, { _tag: "Answered" }>["state"]
+  readonly handler: (
+    input: Schema.Struct<I>["Type"],
+    call: OwnerCall,
+  ) => Effect.Effect<Schema.Struct<O>["Type"], Explained>
+}
+
+export interface EdgeTool<I extends Schema.Struct.Fields, O extends Schema.Struct.Fields> extends Shape<
+  I,
+  O
+> {
+  readonly place: "edge"
+  readonly handler: (
+    input: Schema.Struct<I>["Type"],
+    call: EdgeCall,
+  ) => Effect.Effect<Schema.Struct<O>["Type"], Explained>
+}
+
+/**
+ * Any tool, as the registry holds it. Its handler takes its own input and nothing else,
+ * so whoever calls one decodes first.
+ */
+export type AnyTool = AnyOwnerTool | Erased<EdgeTool<Schema.Struct.Fields, Schema.Struct.Fields>>
+export type AnyOwnerTool = Erased<OwnerTool<Schema.Struct.Fields, Schema.Struct.Fields>>
+
+type Erased<Tool> = Omit<Tool, "input" | "output" | "handler" | "stateOf"> & {
+  readonly input: Schema.Schema<any, any>
+  readonly output: Schema.Schema<any, any>
+} & (Tool extends { readonly handler: (input: never, call: infer Call) => infer Result }
+    ? {
+        readonly handler: (
+          input: any,
+          call: Call,
+        ) => Result extends Effect.Effect<any, infer E> ? Effect.Effect<any, E> : never
+        readonly stateOf?: (output: any) => Extract<Outcome, { _tag: "Answered" }>["state"]
+      }
+    : never)
+
+export const ownerTool = <I extends Schema.Struct.Fields, O extends Schema.Struct.Fields>(
+  tool: Omit<OwnerTool<I, O>, "place">,
+): OwnerTool<I, O> => ({ ...tool, place: "owner" })
+
+export const edgeTool = <I extends Schema.Struct.Fields, O extends Schema.Struct.Fields>(
+  tool: Omit<EdgeTool<I, O>, "place">,
+): EdgeTool<I, O> => ({ ...tool, place: "edge" })
+
+/** An argument that may be left out. */
+export const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+
+/** What an answer says of the durability of its changes; `off` claims nothing. */
+export const CheckpointState = Schema.Struct({
+  state: Schema.Literal("saved", "unchanged", "pending", "failed", "off"),
+  id: Schema.optional(Schema.String),
+}).annotations({ description: "Whether the files are saved beyond this node. `off`: they die with it." })
+
+/** Without checkpoints nothing is saved. */
+export const notSaved = { state: "off" } as const
+
+/** A path as callers give it: absolute, or relative to /workspace. */
+export const WorkspacePath = Schema.String.pipe(
+  Schema.minLength(1),
+  Schema.maxLength(4096),
+  Schema.filter((path) => !path.includes("\0") || "must not contain a NUL character"),
+).annotations({
+  description: "Path in the workspace, relative to /workspace or absolute.",
+  jsonSchema: { type: "string" },
+})
+
+export const absolute = (path: string) => (path.startsWith("/") ? path : `/workspace/${path}`)
