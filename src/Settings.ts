@@ -120,7 +120,7 @@ export const settings = {
     "Host headers to accept; without it, loopback names where no token is set",
   ),
   maxSessions: count("MAX_SESSIONS", 100, "open sessions of one principal"),
-  maxBody: bytes("MAX_BODY", 16 * MiB, "largest request body"),
+  maxBody: bytes("MAX_BODY", 12 * MiB, "largest request body"),
 
   dataDir: text("DATA_DIR", ".codegen/node", "folder where this node keeps its id"),
   nodeId: optional("NODE_ID", "this node's id; otherwise made once and kept in DATA_DIR"),
@@ -208,8 +208,8 @@ export const settings = {
   ),
   shutdownTimeout: duration(
     "SHUTDOWN_TIMEOUT",
-    "10 seconds",
-    "time for a node to leave; then it exits regardless",
+    "20 seconds",
+    "time for a node to leave, half of it for calls to end; then it exits regardless",
   ),
 
   logLevel: setting(

@@ -8,6 +8,7 @@ import { Socket } from "@effect/platform"
 import { NodeSocket, NodeSocketServer } from "@effect/platform-node"
 import { RpcClient, RpcSerialization } from "@effect/rpc"
 import { Effect, Layer, Option } from "effect"
+import { settings } from "../Settings.ts"
 
 const clientProtocol = Layer.effect(
   Runners.RpcClientProtocol,
@@ -36,9 +37,16 @@ const socketServer = Layer.unwrapEffect(
   }),
 )
 
+// A message past the bound ends the link for every session between two nodes, so no request may come near it.
+const serialization = Layer.unwrapEffect(
+  Effect.map(settings.maxBody.config, (maxBody) =>
+    RpcSerialization.layerMsgPackWith({ maxBufferSize: 2 * maxBody + 1024 * 1024 }),
+  ),
+)
+
 /** The runner and its clients. Needs the cluster's storages and configuration. */
 export const layer = SocketRunner.layer.pipe(
   Layer.provide([socketServer, clientProtocol]),
   Layer.provide(RunnerHealth.layerPing.pipe(Layer.provide(Runners.layerRpc), Layer.provide(clientProtocol))),
-  Layer.provide(RpcSerialization.layerMsgPack),
+  Layer.provide(serialization),
 )

@@ -1,14 +1,13 @@
 /** Which node this process is, and in which cluster. */
-import { Context, Schema } from "effect"
-import { Incarnation, NodeId } from "./Identity.ts"
-
-export const NodeIdentityFields = Schema.Struct({
-  node: NodeId,
-  incarnation: Incarnation,
-  cluster: Schema.String,
-})
+import { Context } from "effect"
+import type { Incarnation, NodeId } from "./Identity.ts"
 
 export class NodeIdentity extends Context.Tag("codegen-mcp/domain/NodeIdentity")<
   NodeIdentity,
-  typeof NodeIdentityFields.Type
+  {
+    readonly node: NodeId
+    readonly incarnation: Incarnation
+    /** The id that its Postgres gave the cluster. */
+    readonly cluster: string
+  }
 >() {}

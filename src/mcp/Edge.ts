@@ -11,23 +11,31 @@ import {
   type JSONRPCRequest,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Duration, Effect, Option, Schema, Stream } from "effect"
+import { Deferred, Duration, Effect, Option, Schema, Stream } from "effect"
 import type { Principal } from "../domain/Identity.ts"
 import { SessionName } from "../domain/Session.ts"
 import { settings } from "../Settings.ts"
 import { type Connection, Connections } from "./Connections.ts"
 import { Guard } from "./Guard.ts"
 import { respond } from "./McpServer.ts"
+import { refused } from "./Presentation.ts"
 import { Principals } from "./Principals.ts"
 import { ToolCalls } from "./ToolCalls.ts"
 
-/** Makes the handler of `/mcp`. Refusals are responses, so it never fails. */
-export const make = Effect.gen(function* () {
+/**
+ * Makes the handler of `/mcp`. Refusals are responses, so it never fails. Once `leaving` is done, streams end
+ * at once, and calls that are still waited for after half of SHUTDOWN_TIMEOUT are answered without their outcome.
+ */
+export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   const guard = yield* Guard
   const principals = yield* Principals
   const connections = yield* Connections
   const tools = yield* ToolCalls
   const maxBody = yield* settings.maxBody.config
+  const patience = Duration.times(yield* settings.shutdownTimeout.config, 0.5)
+  const left = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
+    Effect.as(refused(new NodeLeaving())),
+  )
 
   const initialize = Effect.fnUntraced(function* (
     principal: Principal,
@@ -81,7 +89,9 @@ export const make = Effect.gen(function* () {
     const connection = yield* connectionOf(principal, request)
     if (!isJSONRPCRequest(message)) return HttpServerResponse.empty({ status: 202 })
     yield* connections.keep(connection.id)
-    const answer = yield* respond(message, (params) => tools.call(principal, connection, params))
+    const answer = yield* respond(message, (params) =>
+      Effect.raceFirst(tools.call(principal, connection, params), left),
+    )
     return HttpServerResponse.unsafeJson(answer)
   }, Effect.scoped)
 
@@ -100,10 +110,17 @@ export const make = Effect.gen(function* () {
       Effect.as(comment),
     )
     const comments = Stream.repeatEffectOption(Effect.delay(alive, keepAlive))
-    return HttpServerResponse.stream(Stream.concat(Stream.make(comment), comments), {
-      contentType: "text/event-stream",
-      headers: { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no", "mcp-session-id": id },
-    })
+    return HttpServerResponse.stream(
+      Stream.interruptWhenDeferred(Stream.concat(Stream.make(comment), comments), leaving),
+      {
+        contentType: "text/event-stream",
+        headers: {
+          "cache-control": "no-cache, no-transform",
+          "x-accel-buffering": "no",
+          "mcp-session-id": id,
+        },
+      },
+    )
   })
 
   const connectionOf = Effect.fnUntraced(function* (
@@ -157,6 +174,14 @@ export const make = Effect.gen(function* () {
     Effect.withSpan("Edge.mcp"),
   )
 })
+
+/** The node ended while it carried a call for its client. */
+class NodeLeaving extends Schema.TaggedError<NodeLeaving>()("NodeLeaving", {}) {
+  override get message() {
+    return "The node that carried this call is leaving; the call may still have run."
+  }
+  readonly next = "Look at the workspace (list_files), then decide whether to repeat it."
+}
 
 /** A request that is answered without a look at what it asks. */
 class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {

@@ -1,7 +1,7 @@
 /** This node's HTTP: MCP and two questions about its health. Every answer names the node that gave it. */
-import { HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
+import { HttpApp, HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Effect, Layer, Schema } from "effect"
+import { Deferred, Effect, Layer, Schema } from "effect"
 import { createServer } from "node:http"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import * as Edge from "../mcp/Edge.ts"
@@ -20,14 +20,15 @@ export class HttpRefused extends Schema.TaggedError<HttpRefused>()("HttpRefused"
   }
 }
 
-const routes = Effect.gen(function* () {
+const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   const { node } = yield* NodeIdentity
   const health = yield* Health
-  const mcp = yield* Edge.make
-  const named = HttpMiddleware.make((app) =>
-    Effect.map(app, HttpServerResponse.setHeader("x-codegen-node", node)),
+  const mcp = yield* Edge.make(leaving)
+  // Also on what an error or a defect becomes.
+  const name = HttpApp.appendPreResponseHandler((_, response) =>
+    Effect.succeed(HttpServerResponse.setHeader(response, "x-codegen-node", node)),
   )
-  return HttpRouter.empty.pipe(
+  const router = HttpRouter.empty.pipe(
     HttpRouter.all("/mcp", mcp),
     HttpRouter.get("/healthz", Effect.succeed(HttpServerResponse.unsafeJson({ alive: true, node }))),
     HttpRouter.get(
@@ -40,8 +41,8 @@ const routes = Effect.gen(function* () {
       "*",
       Effect.succeed(HttpServerResponse.text("Not found. MCP is served at /mcp.\n", { status: 404 })),
     ),
-    named,
   )
+  return Effect.zipRight(name, router)
 })
 
 /** Listens on HTTP_HOST and HTTP_PORT; off loopback only where callers must show a token. */
@@ -56,7 +57,10 @@ export const layer = Layer.unwrapEffect(
         remedy: "Set API_TOKENS, or bind 127.0.0.1.",
       })
     }
-    return HttpServer.serve(yield* routes).pipe(
+    const leaving = yield* Deferred.make<void>()
+    // Above the server, so that it is told before the server waits for its requests to end.
+    const farewell = Layer.scopedDiscard(Effect.addFinalizer(() => Deferred.succeed(leaving, undefined)))
+    return Layer.merge(HttpServer.serve(yield* routes(leaving)), farewell).pipe(
       Layer.provide(NodeHttpServer.layer(createServer, { host, port })),
     )
   }),

@@ -7,7 +7,7 @@ import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { settings } from "../Settings.ts"
 
 /** The node's id cannot be read, kept or used. */
-export class IdentityUnusable extends Schema.TaggedError<IdentityUnusable>()("IdentityUnusable", {
+class IdentityUnusable extends Schema.TaggedError<IdentityUnusable>()("IdentityUnusable", {
   problem: Schema.String,
 }) {
   override get message() {

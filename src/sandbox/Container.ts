@@ -18,7 +18,7 @@ export const labels = {
 } as const
 
 export const workspace = "/workspace"
-export const home = "/home/agent"
+const home = "/home/agent"
 
 /** Uids in the range, as many as the image has passwd entries. */
 const uids = 1000

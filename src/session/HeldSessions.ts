@@ -20,6 +20,8 @@ interface Held {
   readonly operations: Operations.Operations
   /** By the monotonic clock, in milliseconds. */
   usedAt: number
+  /** An entity is active for it on this node. */
+  active: boolean
 }
 
 export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions")<
@@ -29,7 +31,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
     readonly claim: (
       id: SessionId,
     ) => Effect.Effect<Operations.Operations, SessionNotFound | SessionClosed | Unavailable>
-    /** Forgets a session that holds nothing; one that holds something stays. */
+    /** The session's entity ended: what the session holds stays, and it is forgotten once it holds nothing. */
     readonly rest: (id: SessionId) => Effect.Effect<void>
     /** Ends the session's operations on this node and removes its sandbox. */
     readonly release: (id: SessionId) => Effect.Effect<void>
@@ -65,7 +67,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           },
           sandbox.lose,
         )
-        const held: Held = { claim, sandbox, operations, usedAt: performance.now() }
+        const held: Held = { claim, sandbox, operations, usedAt: performance.now(), active: false }
         return held
       }
 
@@ -81,34 +83,27 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         Effect.forEach([...sessions.keys()], release, { concurrency: 8, discard: true }),
       )
 
-      yield* Effect.suspend(() =>
-        Effect.forEach(
-          [...sessions.values()].filter(
-            ({ operations, usedAt }) =>
-              operations.running().length === 0 && performance.now() - usedAt > idleMs,
-          ),
-          ({ sandbox }) => sandbox.dropUnused,
-          { discard: true },
-        ),
-      ).pipe(Effect.repeat(Schedule.spaced(Math.min(idleMs / 2, 10_000))), Effect.forkScoped)
+      const tidy = Effect.gen(function* () {
+        for (const [id, { operations, sandbox, usedAt, active }] of sessions) {
+          if (operations.running().length > 0) continue
+          if (performance.now() - usedAt > idleMs) yield* sandbox.dropUnused
+          if (!active && !sandbox.exists()) sessions.delete(id)
+        }
+      })
+      yield* tidy.pipe(Effect.repeat(Schedule.spaced(Math.min(idleMs / 2, 10_000))), Effect.forkScoped)
 
       return {
         claim: Effect.fn("HeldSessions.claim")(function* (id) {
           const held = sessions.get(id) ?? hold(id)
           held.claim.current = yield* rows.claim(id, held.sandbox.current()?.id, held.operations.running())
+          held.active = true
           sessions.set(id, held)
           return held.operations
         }),
         rest: (id) =>
           Effect.sync(() => {
             const held = sessions.get(id)
-            if (
-              held !== undefined &&
-              held.sandbox.current() === undefined &&
-              held.operations.running().length === 0
-            ) {
-              sessions.delete(id)
-            }
+            if (held !== undefined) held.active = false
           }),
         release,
       }

@@ -1,7 +1,8 @@
 /**
  * A session's entity on the node that owns it. It claims the session with its first call, so that a Postgres
- * out of reach is an error of that call. When it ends while the shard is still this node's (idle, Postgres
- * restarted), what the node holds for the session stays; when the session goes elsewhere, it is released.
+ * out of reach is an error of that call. When it ends because the node leaves, the session is released.
+ * Otherwise (idle, Postgres restarted, shard moved) what the node holds stays: the session may come back,
+ * and if another node claims it first, the reconciler finds the sandbox unbound and removes it.
  */
 import { Entity, Sharding } from "@effect/cluster"
 import { Effect } from "effect"
@@ -12,7 +13,7 @@ import { SessionEntity } from "./SessionEntity.ts"
 
 export const layer = SessionEntity.toLayer(
   Effect.gen(function* () {
-    const { entityId, shardId } = yield* Entity.CurrentAddress
+    const { entityId } = yield* Entity.CurrentAddress
     const sharding = yield* Sharding.Sharding
     const sessions = yield* HeldSessions
     const id = SessionId.make(entityId)
@@ -27,8 +28,7 @@ export const layer = SessionEntity.toLayer(
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
-        const stays = !(yield* sharding.isShutdown) && sharding.hasShardId(shardId)
-        yield* stays ? sessions.rest(id) : sessions.release(id)
+        yield* (yield* sharding.isShutdown) ? sessions.release(id) : sessions.rest(id)
       }).pipe(
         Effect.interruptible,
         Effect.timeout("4 seconds"),

@@ -3,15 +3,17 @@
  * an operation is begun again under its own id, which its owner's records keep from running twice.
  */
 import type { AlreadyProcessingMessage, MailboxFull, PersistenceError } from "@effect/cluster/ClusterError"
-import { Cause, Context, Duration, Effect, Layer } from "effect"
+import { Cause, Context, Effect, Layer } from "effect"
 import type { SessionId } from "../domain/Identity.ts"
 import type { Operation, Outcome } from "../domain/Operation.ts"
 import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from "../domain/SessionError.ts"
-import { settings } from "../Settings.ts"
 import { SessionEntity } from "./SessionEntity.ts"
 
 /** One wait at the owner, in milliseconds. */
 const waitMs = 5000
+
+/** How long an owner is looked for, in milliseconds: several times what a takeover needs. */
+const patienceMs = 45_000
 
 export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
   Sessions,
@@ -26,11 +28,9 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
     Sessions,
     Effect.gen(function* () {
       const client = yield* SessionEntity.client
-      // The longest command, the start of its sandbox, and the time that a move takes.
-      const deadline = Duration.sum(yield* settings.maxCommandTimeout.config, "90 seconds")
-
       const call = Effect.fn("Sessions.call")(function* (session: SessionId, operation: Operation) {
         const entity = client(session)
+        let heardAt = performance.now()
         let known = false
         for (;;) {
           const page: Outcome | null | "moved" = yield* answered(
@@ -38,19 +38,16 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
           ).pipe(
             Effect.catchTag("SessionMoved", () => Effect.as(Effect.sleep("100 millis"), "moved" as const)),
           )
-          if (page !== null && page !== "moved") return page
+          if (page === null) heardAt = performance.now()
+          else if (page !== "moved") return page
+          else if (performance.now() - heardAt > patienceMs)
+            return yield* new Unavailable({ what: "the session's node" })
           known = page === null
         }
       })
 
       return {
-        call: (session, operation) =>
-          call(session, operation).pipe(
-            Effect.timeoutFail({
-              duration: deadline,
-              onTimeout: () => new Unavailable({ what: "the session's node" }),
-            }),
-          ),
+        call,
         release: (session) =>
           client(session)
             .Release()

@@ -29,7 +29,7 @@ export interface OwnerCall {
 }
 
 /** What a call on the edge's side knows. */
-export interface EdgeCall {
+interface EdgeCall {
   readonly principal: Principal
   /** The session that the call names, or the connection's own. It may be closed by now. */
   readonly session: SessionId

@@ -1,0 +1,42 @@
+// Bundles the node and the scripts into .codegen/build. A file is replaced in one step, and only when it
+// changed, so that a build beside running scripts disturbs nobody.
+import { build } from "esbuild"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const out = join(root, ".codegen/build")
+
+const scripts = readdirSync(join(root, "scripts"))
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => ({ in: join(root, "scripts", name), out: `scripts/${basename(name, ".ts")}` }))
+const node = { in: join(root, "src/main.ts"), out: "main" }
+
+const replace = (path, contents) => {
+  if (existsSync(path) && Buffer.compare(readFileSync(path), contents) === 0) return
+  mkdirSync(dirname(path), { recursive: true })
+  const fresh = `${path}.${process.pid}`
+  writeFileSync(fresh, contents)
+  renameSync(fresh, path)
+}
+
+try {
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: existsSync(node.in) ? [node, ...scripts] : scripts,
+    outdir: out,
+    write: false,
+    bundle: true,
+    packages: "external",
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    sourcemap: true,
+    logLevel: "warning",
+  })
+  for (const file of outputFiles) replace(file.path, Buffer.from(file.contents))
+} catch {
+  console.error("The build failed; what is wrong stands above.")
+  process.exitCode = 1
+}

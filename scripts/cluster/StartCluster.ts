@@ -1,0 +1,90 @@
+/** `scripts/start`: all that a cluster on this machine needs, until Ctrl-C. */
+import { Config, Effect, Option, Redacted } from "effect"
+import type { Scope } from "effect"
+import { randomBytes } from "node:crypto"
+import { join } from "node:path"
+import { settings } from "../../src/Settings.ts"
+import * as Port from "../process/Port.ts"
+import * as Project from "../process/Project.ts"
+import { step } from "../process/Progress.ts"
+import { StartError } from "../process/StartError.ts"
+import * as EmbeddedPostgres from "../setup/EmbeddedPostgres.ts"
+import * as Machine from "../setup/Machine.ts"
+import * as LocalCluster from "./LocalCluster.ts"
+import { followLogs } from "./NodeLogs.ts"
+import * as NodeSettings from "./NodeSettings.ts"
+import * as RunFolder from "./RunFolder.ts"
+import type { StartOptions } from "./StartOptions.ts"
+
+/** Starts a cluster and serves until it is interrupted, or the balancer ends. */
+export const startCluster = (
+  options: Extract<StartOptions, { _tag: "Start" }>,
+): Effect.Effect<never, StartError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { host, port, databaseUrl, apiTokens } = yield* configured
+    const listenPort = options.port ?? port
+    yield* Port.check(host, listenPort)
+    const machine = yield* Machine.prepare(options)
+    const url = yield* Option.match(databaseUrl, {
+      onSome: (url) => Effect.succeed(Redacted.value(url)),
+      onNone: () =>
+        Effect.map(EmbeddedPostgres.start(join(Project.data, "postgres")), (postgres) => postgres.url),
+    })
+    const runFolder = yield* RunFolder.make
+    const token = isLoopback(host) || apiTokens.length > 0 ? undefined : randomBytes(32).toString("base64url")
+    if (options.verbose) yield* followLogs(runFolder, options.nodes)
+    yield* step(
+      `Starting ${options.nodes === 1 ? "a node" : `${options.nodes} nodes`} (logs: ${runFolder}) …`,
+    )
+    const cluster = yield* LocalCluster.start({
+      nodes: options.nodes,
+      databaseUrl: url,
+      sandboxImage: machine.sandboxImage,
+      env: { ...NodeSettings.shared(), ...machine.environment },
+      host,
+      port: listenPort,
+      runFolder,
+      announce: true,
+      ...(options.stateFile === undefined ? {} : { stateFile: options.stateFile }),
+      ...(token === undefined ? {} : { token }),
+    })
+    yield* Effect.sync(() => process.stdout.write(greeting(cluster, token)))
+    yield* Effect.addFinalizer(() => step("Stopping …"))
+    return yield* cluster.balancerEnded
+  })
+
+const configured = Config.all({
+  host: settings.httpHost.config,
+  port: settings.httpPort.config,
+  databaseUrl: Config.option(settings.databaseUrl.config),
+  apiTokens: settings.apiTokens.config,
+}).pipe(
+  Effect.mapError(
+    (cause) =>
+      new StartError({
+        problem: `A setting in the environment is wrong: ${String(cause).replace(/^\(|\)$/g, "")}.`,
+        remedy: "Correct it, or unset it.",
+        cause,
+      }),
+  ),
+)
+
+const isLoopback = (host: string) => host === "localhost" || host === "::1" || host.startsWith("127.")
+
+const greeting = ({ mcpUrl, stateFile }: LocalCluster.LocalCluster, token: string | undefined) => {
+  const headers = token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } }
+  const client = { mcpServers: { codegen: { type: "http", url: mcpUrl, ...headers } } }
+  const option = token === undefined ? "" : ` --header "Authorization: Bearer ${token}"`
+  return `
+CodeGen MCP serves ${mcpUrl}
+
+A client's configuration:
+${JSON.stringify(client, null, 2)}
+
+For Claude Code:
+  claude mcp add --transport http codegen ${mcpUrl}${option}
+
+One more node: scripts/start --join ${stateFile}
+Ctrl-C stops everything.
+`
+}
