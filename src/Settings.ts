@@ -119,7 +119,7 @@ export const settings = {
     "ALLOWED_HOSTS",
     "Host headers to accept; without it, loopback names where no token is set",
   ),
-  maxSessions: count("MAX_SESSIONS", 100, "open sessions of one principal"),
+  maxSessions: count("MAX_SESSIONS", 1000, "open sessions of one principal"),
   maxBody: bytes("MAX_BODY", 12 * MiB, "largest request body"),
 
   dataDir: text("DATA_DIR", ".codegen/node", "folder where this node keeps its id"),

@@ -66,8 +66,10 @@ export const exec = ownerTool({
       box.start(spec),
       (id) =>
         Effect.gen(function* () {
-          if (input.stdin !== undefined) yield* box.write(id, Buffer.from(input.stdin), true)
-          const page = yield* box.read(id, { stdout: 0, stderr: 0 }, spec.timeoutMs + killTimeMs, "end")
+          const read = box.read(id, { stdout: 0, stderr: 0 }, spec.timeoutMs + killTimeMs, "end")
+          const write =
+            input.stdin === undefined ? Effect.void : box.write(id, Buffer.from(input.stdin), true)
+          const [page] = yield* Effect.all([read, write], { concurrency: 2 })
           const stdout = shown(page.stdout, stdoutLimit)
           const stderr = shown(page.stderr, stderrLimit)
           const end = page.end ?? { _tag: "TimedOut" as const, durationMs: spec.timeoutMs }
