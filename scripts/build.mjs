@@ -13,6 +13,19 @@ const scripts = readdirSync(join(root, "scripts"))
   .map((name) => ({ in: join(root, "scripts", name), out: `scripts/${basename(name, ".ts")}` }))
 const node = { in: join(root, "src/main.ts"), out: "main" }
 
+const common = {
+  absWorkingDir: root,
+  outdir: out,
+  write: false,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  sourcemap: true,
+  sourcesContent: false,
+  logLevel: "warning",
+}
+
 const replace = (path, contents) => {
   if (existsSync(path) && Buffer.compare(readFileSync(path), contents) === 0) return
   mkdirSync(dirname(path), { recursive: true })
@@ -22,20 +35,24 @@ const replace = (path, contents) => {
 }
 
 try {
-  const { outputFiles } = await build({
-    absWorkingDir: root,
-    entryPoints: existsSync(node.in) ? [node, ...scripts] : scripts,
-    outdir: out,
-    write: false,
-    bundle: true,
-    packages: "external",
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    sourcemap: true,
-    logLevel: "warning",
-  })
-  for (const file of outputFiles) replace(file.path, Buffer.from(file.contents))
+  const builds = await Promise.all([
+    build({
+      ...common,
+      entryPoints: [node],
+      // Its dependencies too: a node then loads one file instead of a thousand. What dockerode needs for ssh alone,
+      // and pg for libpq, stays outside.
+      external: ["ssh2", "pg-native"],
+      banner: {
+        js: `import { createRequire as nodeRequire } from "node:module";const require = nodeRequire(import.meta.url);`,
+      },
+      legalComments: "none",
+      // Reading a map of this size would double a node's memory; the bundle keeps its names and lines.
+      sourcemap: false,
+    }),
+    build({ ...common, entryPoints: scripts, packages: "external" }),
+  ])
+  for (const file of builds.flatMap(({ outputFiles }) => outputFiles))
+    replace(file.path, Buffer.from(file.contents))
 } catch {
   console.error("The build failed; what is wrong stands above.")
   process.exitCode = 1

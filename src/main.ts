@@ -24,6 +24,7 @@ import * as SessionBehaviour from "./session/SessionBehaviour.ts"
 import { SessionRows } from "./session/SessionRows.ts"
 import { Sessions } from "./session/Sessions.ts"
 import * as Sweeper from "./session/Sweeper.ts"
+import * as Preflight from "./node/Preflight.ts"
 import { explain, UsageError } from "./node/StartFailure.ts"
 import { describeSettings, settings } from "./Settings.ts"
 
@@ -53,6 +54,8 @@ const node = mcp.pipe(
   Layer.provideMerge(Sweeper.layer),
   Layer.provideMerge(Identity.layer),
   Layer.provideMerge(Database.layer),
+  Layer.provide(Layer.effectDiscard(Preflight.check)),
+  Layer.provide(Principals.layer),
   Layer.provideMerge(NodeContext.layer),
 )
 

@@ -36,7 +36,7 @@ export const start = (options: LocalNodeOptions): Effect.Effect<LocalNode, Start
     const log = logOf(options.runFolder, options.id)
     const child = yield* Child.start({
       command: process.execPath,
-      args: ["--enable-source-maps", main],
+      args: [main],
       cwd: Project.root,
       env: {
         ...process.env,
@@ -50,7 +50,7 @@ export const start = (options: LocalNodeOptions): Effect.Effect<LocalNode, Start
         NODE_ID: options.id,
       },
       output: log,
-      stopWithin: "20 seconds",
+      stopWithin: "30 seconds",
     })
     const url = `http://127.0.0.1:${http}`
     const { incarnation, cluster } = yield* Effect.raceFirst(

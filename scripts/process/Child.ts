@@ -27,7 +27,7 @@ export interface ChildOptions {
 }
 
 /** How a process ended: a code, or a signal. */
-export interface ChildExit {
+interface ChildExit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }

@@ -100,7 +100,7 @@ const mmdebstrap = ({ architecture }: Engine, archive: string) =>
       ),
     ],
     log: Project.log("mmdebstrap"),
-    remedy: "Check that this machine reaches deb.debian.org.",
+    remedy: "Check that this machine reaches Debian's packages.",
   })
 
 const importArchive = ({ docker }: Engine, archive: string) => {

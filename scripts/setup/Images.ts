@@ -72,7 +72,7 @@ const build = (engine: Engine, name: string, base: string) =>
       Effect.fail(
         new StartError({
           problem: `The sandbox image could not be built: ${reason}.`,
-          remedy: "Check that containers on this engine reach deb.debian.org, and its free disk space.",
+          remedy: "Check that containers on this engine reach Debian's packages, and its free disk space.",
         }),
       ),
     ),

@@ -3,31 +3,15 @@
  * holds its Postgres lock, on a connection that Postgres ends when the node falls silent.
  */
 import { RunnerAddress, ShardingConfig, SqlMessageStorage, SqlRunnerStorage } from "@effect/cluster"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { exclusively, layerLocks } from "../database/Database.ts"
 import { settings } from "../Settings.ts"
 import * as RunnerLink from "./RunnerLink.ts"
-
-/** The runner's port cannot be served; the message says why and what to do. */
-export class RunnerRefused extends Schema.TaggedError<RunnerRefused>()("RunnerRefused", {
-  problem: Schema.String,
-  remedy: Schema.String,
-}) {
-  override get message() {
-    return `${this.problem} ${this.remedy}`
-  }
-}
 
 const shardingConfig = Layer.unwrapEffect(
   Effect.gen(function* () {
     const host = yield* settings.runnerHost.config
     const port = yield* settings.runnerPort.config
-    if (!["127.0.0.1", "::1", "localhost"].includes(host)) {
-      return yield* new RunnerRefused({
-        problem: `RUNNER_HOST is ${host}, but the link between nodes is not encrypted.`,
-        remedy: "Set it to 127.0.0.1.",
-      })
-    }
     return ShardingConfig.layer({
       runnerAddress: Option.some(RunnerAddress.make(host, port)),
       shardLockExpiration: yield* settings.shardLockExpiration.config,

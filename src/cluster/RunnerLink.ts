@@ -1,7 +1,7 @@
 /**
  * How nodes reach each other: `NodeClusterSocket.layer` of @effect/platform-node put together again with
  * TCP_NODELAY on both ends, which the original leaves off (a remote call would wait for Nagle's timer).
- * The link has neither authentication nor encryption, so a port off loopback is refused.
+ * The link has neither authentication nor encryption, so a port off loopback is refused at start.
  */
 import { RunnerHealth, Runners, ShardingConfig, SocketRunner } from "@effect/cluster"
 import { Socket } from "@effect/platform"

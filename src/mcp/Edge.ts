@@ -3,6 +3,7 @@
  * Postgres, so each request may land anywhere. (MCP 2025-11-25, "Transports", Streamable HTTP.)
  */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServerRequest } from "@effect/platform-node"
 import {
   isInitializeRequest,
   isJSONRPCRequest,
@@ -198,20 +199,33 @@ const refuse = (
   headers: Readonly<Record<string, string>> = {},
 ) => Effect.fail(new Refusal({ status, code, message, headers }))
 
-/** The body as JSON, never more than `limit` bytes of it in memory. */
-const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) => {
-  const tooLarge = refuse(413, -32000, `The body is larger than ${limit} bytes (MAX_BODY).`)
-  if (Number(request.headers["content-length"] ?? 0) > limit) return tooLarge
-  return request.text.pipe(
-    HttpServerRequest.withMaxBodySize(Option.some(limit)),
-    Effect.catchTag("RequestError", () => tooLarge),
+/** The body as JSON, never more than `limit` bytes of it in memory; what comes past that is let go by unread. */
+const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
+  Effect.async<string, "too large" | "cut off">((resume) => {
+    const incoming = NodeHttpServerRequest.toIncomingMessage(request)
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const onData = (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= limit) return void chunks.push(chunk)
+      incoming.off("data", onData).resume()
+      resume(Effect.fail("too large"))
+    }
+    incoming.on("data", onData)
+    incoming.once("end", () => resume(Effect.succeed(Buffer.concat(chunks).toString())))
+    incoming.once("error", () => resume(Effect.fail("cut off")))
+  }).pipe(
+    Effect.catchAll((problem) =>
+      problem === "too large"
+        ? refuse(413, -32000, `The body is larger than ${limit} bytes (MAX_BODY).`, { connection: "close" })
+        : refuse(400, -32700, "The body ended too early."),
+    ),
     Effect.flatMap((text) =>
       Effect.try({ try: () => JSON.parse(text) as unknown, catch: () => undefined }).pipe(
         Effect.catchAll(() => refuse(400, -32700, "The body is not JSON.")),
       ),
     ),
   )
-}
 
 const keepAlive = Duration.seconds(15)
 

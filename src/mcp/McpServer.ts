@@ -40,7 +40,8 @@ export const respond = (
       })
       const transport: Transport = {
         start: () => Promise.resolve(),
-        close: () => Promise.resolve(),
+        // Told of its own end, the SDK aborts what it still works on.
+        close: () => Promise.resolve(transport.onclose?.()),
         send: (message) => {
           if ("id" in message && !("method" in message)) resume(Effect.succeed(message))
           return Promise.resolve()

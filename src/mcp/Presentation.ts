@@ -27,12 +27,18 @@ export const listing: ReadonlyArray<McpTool> = Registry.all.map((tool) => {
   }
 })
 
+const schemas = new Map(listing.map(({ name, inputSchema }) => [name, inputSchema]))
+
 /** A call's arguments, decoded: the tool's own in encoded form, and the session that they name. */
 export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknown>>) => {
   const { session_id: session, ...input } = given
   if (session !== undefined && typeof session !== "string") {
     return { failure: invalid("session_id: must be a string") }
   }
+  const known = Object.keys(schemas.get(tool.name)?.properties ?? {})
+  const unknown = Object.keys(input).filter((name) => !known.includes(name))
+  if (unknown.length > 0)
+    return { failure: invalid(`there is no ${unknown.join(", ")}; there are ${known.join(", ")}`) }
   const decoded = Schema.decodeUnknownEither(tool.input, { onExcessProperty: "error", errors: "all" })(input)
   if (decoded._tag === "Right") return { session, input, decoded: decoded.right as unknown }
   const issues = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
@@ -61,25 +67,24 @@ const invalid = (problem: string): Failure => ({
   next: "Correct them by the tool's input schema and call again.",
 })
 
-/** A flat JSON Schema, its references put in place: several clients follow none. */
+/**
+ * A flat JSON Schema of an object. References are put in place, as several clients follow none. Effect's titles
+ * repeat the bounds beside them, and what it writes for no fields at all also fits an array.
+ */
 function jsonSchema(schema: Schema.Schema.Any): McpTool["inputSchema"] & { readonly type: "object" } {
-  const { $schema: _, $defs = {}, ...root } = JSONSchema.make(schema) as unknown as Record<string, unknown>
+  const { $defs = {}, ...root } = JSONSchema.make(schema) as unknown as Record<string, unknown>
   const inline = (node: unknown): unknown => {
     if (Array.isArray(node)) return node.map(inline)
     if (typeof node !== "object" || node === null) return node
     const { $ref, ...rest } = node as Record<string, unknown>
     const target =
-      typeof $ref === "string" ? ($defs as Record<string, unknown>)[$ref.split("/").at(-1) ?? ""] : {}
+      typeof $ref === "string" ? ($defs as Record<string, object>)[$ref.split("/").at(-1) ?? ""] : {}
     return Object.fromEntries(
-      Object.entries({ ...(target as object), ...rest }).map(([key, value]) => [key, inline(value)]),
+      Object.entries({ ...target, ...rest })
+        .filter(([key, value]) => key !== "title" || typeof value !== "string")
+        .map(([key, value]) => [key, inline(value)]),
     )
   }
-  // Effect writes an empty struct as “any object or array”; a tool's schema is always an object.
-  return {
-    required: [],
-    properties: {},
-    additionalProperties: false,
-    ...(inline(root) as object),
-    type: "object",
-  }
+  const { required = [], properties = {} } = inline(root) as Partial<McpTool["inputSchema"]>
+  return { type: "object", required, properties, additionalProperties: false }
 }

@@ -1,24 +1,12 @@
 /** This node's HTTP: MCP and two questions about its health. Every answer names the node that gave it. */
 import { HttpApp, HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Deferred, Effect, Layer, Schema } from "effect"
+import { Deferred, Duration, Effect, Layer } from "effect"
 import { createServer } from "node:http"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import * as Edge from "../mcp/Edge.ts"
-import { isLoopback } from "../mcp/Guard.ts"
-import { Principals } from "../mcp/Principals.ts"
 import { settings } from "../Settings.ts"
 import { Health } from "./Health.ts"
-
-/** The HTTP port cannot be served as the settings ask. */
-export class HttpRefused extends Schema.TaggedError<HttpRefused>()("HttpRefused", {
-  problem: Schema.String,
-  remedy: Schema.String,
-}) {
-  override get message() {
-    return `${this.problem} ${this.remedy}`
-  }
-}
 
 const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   const { node } = yield* NodeIdentity
@@ -26,7 +14,13 @@ const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   const mcp = yield* Edge.make(leaving)
   // Also on what an error or a defect becomes.
   const name = HttpApp.appendPreResponseHandler((_, response) =>
-    Effect.succeed(HttpServerResponse.setHeader(response, "x-codegen-node", node)),
+    Effect.map(Deferred.isDone(leaving), (last) =>
+      HttpServerResponse.setHeaders(response, {
+        "x-codegen-node": node,
+        // Otherwise the server would wait for the connection that the client keeps.
+        ...(last ? { connection: "close" } : {}),
+      }),
+    ),
   )
   const router = HttpRouter.empty.pipe(
     HttpRouter.all("/mcp", mcp),
@@ -45,23 +39,29 @@ const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   return Effect.zipRight(name, router)
 })
 
-/** Listens on HTTP_HOST and HTTP_PORT; off loopback only where callers must show a token. */
+/** Listens on HTTP_HOST and HTTP_PORT. */
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const { guarded } = yield* Principals
     const host = yield* settings.httpHost.config
     const port = yield* settings.httpPort.config
-    if (!guarded && !isLoopback(host)) {
-      return yield* new HttpRefused({
-        problem: `HTTP_HOST is ${host}, but no API_TOKENS are set: anyone could run code here.`,
-        remedy: "Set API_TOKENS, or bind 127.0.0.1.",
-      })
-    }
+    const patience = yield* settings.shutdownTimeout.config
     const leaving = yield* Deferred.make<void>()
-    // Above the server, so that it is told before the server waits for its requests to end.
-    const farewell = Layer.scopedDiscard(Effect.addFinalizer(() => Deferred.succeed(leaving, undefined)))
+    const server = createServer()
+    // Above the server, so that it is told before the server waits for its requests to end. A client that is
+    // slow to send or to read is not waited for as long as all the rest.
+    const farewell = Layer.scopedDiscard(
+      Effect.addFinalizer(() =>
+        Effect.zipRight(
+          Deferred.succeed(leaving, undefined),
+          Effect.sync(() => server.closeAllConnections()).pipe(
+            Effect.delay(Duration.times(patience, 0.6)),
+            Effect.forkDaemon,
+          ),
+        ),
+      ),
+    )
     return Layer.merge(HttpServer.serve(yield* routes(leaving)), farewell).pipe(
-      Layer.provide(NodeHttpServer.layer(createServer, { host, port })),
+      Layer.provide(NodeHttpServer.layer(() => server, { host, port })),
     )
   }),
 )

@@ -18,7 +18,8 @@ export const explain = (cause: Cause.Cause<unknown>): string => {
   return error instanceof Error ? error.message.replace(/\s+/g, " ") : String(error)
 }
 
-const portProblem = (cause: unknown, host: string, port: string) => {
+/** Why an address could not be listened on, naming the settings that choose it. */
+export const portProblem = (cause: unknown, host: string, port: string) => {
   const { code, address, port: number } = cause as { code?: string; address?: string; port?: number }
   const where = `${address ?? ""}:${number ?? ""}`
   if (code === "EADDRINUSE") return `Port ${where} is taken by another process. Set ${port} to a free one.`

@@ -36,7 +36,7 @@ export const start = Effect.gen(function* () {
       .pipe(
         Effect.catchIf(
           (error) => statusOf(error) === 409,
-          () => Effect.succeed(undefined),
+          () => Effect.void,
         ),
       )
     if (made === undefined) continue

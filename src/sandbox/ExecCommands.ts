@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (container: ContainerId) {
     const { code } = yield* signal(id, "SIGKILL")
     if (code === 0) return
     yield* docker.use("remove", (docker) => docker.getContainer(container).kill())
-    yield* new SandboxLost()
+    return yield* new SandboxLost()
   })
 
   const start = Effect.fnUntraced(

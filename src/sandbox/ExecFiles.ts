@@ -23,12 +23,13 @@ export const make = (run: Run): SandboxFiles => {
     input?: Uint8Array,
     output = 4096,
   ) =>
-    Effect.flatMap(run(["/bin/sh", "-c", prelude + body, "sh", path, ...args], input, output), (result) => {
-      const reason = reasons[result.code]
-      return result.code === 0
-        ? Effect.succeed(result.stdout)
-        : Effect.fail(new FileError({ path, reason: reason ?? "denied" }))
-    })
+    Effect.flatMap(
+      run(["/bin/sh", "-c", prelude + body, "sh", path, ...args], input, output),
+      ({ code, stdout }) =>
+        code === 0
+          ? Effect.succeed(stdout)
+          : Effect.fail(new FileError({ path, reason: reasons[code] ?? "denied" })),
+    )
 
   return {
     read: (path, offset, length) =>
@@ -61,7 +62,8 @@ const newline = 10
 
 const entryOf = (record: string): FileEntry => {
   const [kind = "", size = "0", ...path] = record.split("\t")
-  return { path: path.join("\t"), kind: kinds[kind] ?? "other", size: Number(size) }
+  // The paths that find writes begin with "./".
+  return { path: path.join("\t").slice(2), kind: kinds[kind] ?? "other", size: Number(size) }
 }
 
 const kinds: Readonly<Record<string, FileEntry["kind"]>> = { f: "file", d: "directory", l: "link" }
@@ -85,6 +87,7 @@ case "$real/" in ${workspace}/*) ;; *) exit 61 ;; esac
 const readScript = `
 [ -e "$real" ] || exit 62
 [ -f "$real" ] || exit 63
+[ -r "$real" ] || exit 1
 stat -c %s -- "$real" || exit 1
 tail -c +"$(($2 + 1))" -- "$real" | head -c "$3"
 `
@@ -109,6 +112,5 @@ const listScript = `
 [ -d "$real" ] || exit 64
 cd ${workspace} || exit 1
 inside=\${real#${workspace}}
-find "./\${inside#/}" -mindepth 1 -maxdepth "$2" -printf '%y\\t%s\\t%P\\0' 2>/dev/null | head -z -n "$3" |
-  if [ -n "$inside" ]; then sed -z "s|^\\([^\\t]*\\t[^\\t]*\\t\\)|\\1\${inside#/}/|"; else cat; fi
+find "./\${inside#/}" -mindepth 1 -maxdepth "$2" -printf '%y\\t%s\\t%p\\0' 2>/dev/null | head -z -n "$3"
 `

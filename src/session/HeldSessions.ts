@@ -14,6 +14,8 @@ import * as Operations from "./Operations.ts"
 import { type Claim, SessionRows } from "./SessionRows.ts"
 import * as SessionSandbox from "./SessionSandbox.ts"
 
+const unclaimed: Claim = { epoch: 0, name: null, lost: false, continued: false }
+
 interface Held {
   readonly claim: { current: Claim }
   readonly sandbox: SessionSandbox.SessionSandbox
@@ -48,7 +50,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const sessions = new Map<SessionId, Held>()
 
       const hold = (id: SessionId): Held => {
-        const claim = { current: { epoch: 0, name: null, lost: false } as Claim }
+        const claim: { current: Claim } = { current: unclaimed }
         const sandbox = SessionSandbox.make(id, claim, sandboxes, rows)
         const operations = Operations.make(
           id,
@@ -95,7 +97,9 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       return {
         claim: Effect.fn("HeldSessions.claim")(function* (id) {
           const held = sessions.get(id) ?? hold(id)
-          held.claim.current = yield* rows.claim(id, held.sandbox.current()?.id, held.operations.running())
+          const claim = yield* rows.claim(id, held.claim.current.epoch, held.operations.running())
+          if (!claim.continued) yield* Effect.zipRight(held.operations.interrupt, held.sandbox.remove)
+          held.claim.current = claim
           held.active = true
           sessions.set(id, held)
           return held.operations

@@ -23,6 +23,8 @@ export interface Claim {
   readonly name: SessionName | null
   /** Something ran in a sandbox that is gone, and no caller was told yet. */
   readonly lost: boolean
+  /** Nobody owned the session since this node claimed it last: what it holds is still the session's. */
+  readonly continued: boolean
 }
 
 /** What became of an operation that was to begin. */
@@ -35,13 +37,13 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
   SessionRows,
   {
     /**
-     * Makes this incarnation the owner: raises the epoch, and ends as interrupted every running operation
-     * that is not among `running`, which this node still works on. `held` is the sandbox that this node
-     * holds for the session, if any.
+     * Makes this incarnation the owner. `heldEpoch` is the epoch that this node claimed last, 0 for none: where
+     * it is still the session's, nobody owned it in between, and sandbox and running operations go on.
+     * Otherwise the session has no sandbox any more, and its running operations end as interrupted.
      */
     readonly claim: (
       id: SessionId,
-      held: ContainerId | undefined,
+      heldEpoch: number,
       running: ReadonlyArray<OperationId>,
     ) => Effect.Effect<Claim, SessionNotFound | SessionClosed | Unavailable>
     /** Binds a sandbox to the session, before anything runs in it. `undefined`: it has none, and nothing to lose. */
@@ -85,15 +87,15 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
 
       return {
         claim: Effect.fn("SessionRows.claim")(
-          function* (id, held, running) {
-            const claimed = yield* sql<{ epoch: number; name: SessionName | null; lost: boolean }>`
-            UPDATE session SET
-              epoch = epoch + 1, node = ${node}, incarnation = ${incarnation},
-              lost = lost OR (used AND container IS NOT NULL AND container IS DISTINCT FROM ${held ?? null}),
-              used = used AND container IS NOT DISTINCT FROM ${held ?? null},
-              container = ${held ?? null}
-            WHERE id = ${id} AND closed_at IS NULL
-            RETURNING epoch, name, lost`
+          function* (id, heldEpoch, running) {
+            const claimed = yield* sql<Claim>`
+              UPDATE session SET
+                epoch = epoch + 1, node = ${node}, incarnation = ${incarnation},
+                container = CASE WHEN epoch = ${heldEpoch} THEN container END,
+                lost = lost OR (used AND container IS NOT NULL AND epoch <> ${heldEpoch}),
+                used = used AND epoch = ${heldEpoch}
+              WHERE id = ${id} AND closed_at IS NULL
+              RETURNING epoch, name, lost, epoch - 1 = ${heldEpoch} AS continued`
             const claim = claimed[0]
             if (claim === undefined) {
               const known = yield* sql`SELECT 1 FROM session WHERE id = ${id}`
@@ -101,9 +103,10 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
                 ? new SessionClosed({ session: id })
                 : new SessionNotFound({ session: id })
             }
+            const goOn = claim.continued ? [...running] : []
             yield* sql`
-            UPDATE operation SET state = 'interrupted', ended_at = now()
-            WHERE session_id = ${id} AND state = 'running' AND NOT (id = ANY(${[...running]}))`
+              UPDATE operation SET state = 'interrupted', ended_at = now()
+              WHERE session_id = ${id} AND state = 'running' AND NOT (id = ANY(${goOn}))`
             return claim
           },
           sql.withTransaction,

@@ -13,7 +13,6 @@ import type { Claim, SessionRows } from "./SessionRows.ts"
 export interface SessionSandbox {
   /** The sandbox; `changes` says that the caller may leave something in it. */
   readonly acquire: (changes: boolean) => OwnerCall["sandbox"]
-  readonly current: () => Sandbox | undefined
   /** Whether there is one that this node still holds. */
   readonly exists: () => boolean
   /** Gives up a sandbox that turned out to be gone, after its caller was told. */
@@ -75,7 +74,6 @@ export const make = (
 
   return {
     acquire,
-    current: () => sandbox,
     exists: () => sandbox !== undefined && sandboxes.holds(sandbox.id),
     lose,
     dropUnused: Effect.suspend(() => (sandbox === undefined || used ? Effect.void : lose)),

@@ -10,7 +10,7 @@ import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from 
 import { SessionEntity } from "./SessionEntity.ts"
 
 /** One wait at the owner, in milliseconds. */
-const waitMs = 5000
+const waitMs = 3000
 
 /** How long an owner is looked for, in milliseconds: several times what a takeover needs. */
 const patienceMs = 45_000
@@ -70,7 +70,7 @@ const answered = <A>(
   call: Effect.Effect<A, SessionError | MailboxFull | AlreadyProcessingMessage | PersistenceError>,
 ): Effect.Effect<A, SessionError> =>
   call.pipe(
-    Effect.timeoutFail({ duration: waitMs + 7000, onTimeout: () => new SessionMoved() }),
+    Effect.timeoutFail({ duration: 2 * waitMs, onTimeout: () => new SessionMoved() }),
     Effect.catchTags({
       MailboxFull: () => Effect.fail(new TooManyOperations({ limit: 1024 })),
       AlreadyProcessingMessage: () => Effect.fail(new SessionMoved()),

@@ -17,34 +17,32 @@ export const exec = ownerTool({
     command: optional(
       Schema.String.pipe(Schema.minLength(1)).annotations({
         description: "A line for bash.",
-        jsonSchema: { type: "string" },
       }),
     ),
     argv: optional(
-      Schema.Array(Schema.String)
-        .pipe(Schema.minItems(1))
-        .annotations({
-          description: "A program and its arguments, run without a shell.",
-          jsonSchema: { type: "array", items: { type: "string" }, minItems: 1 },
-        }),
+      Schema.Array(Schema.String).pipe(Schema.minItems(1)).annotations({
+        description: "A program and its arguments, run without a shell.",
+      }),
     ),
     cwd: optional(WorkspacePath.annotations({ description: "Folder to run in; /workspace otherwise." })),
     env: optional(
       Schema.Record({ key: EnvironmentName, value: Schema.String }).annotations({
-        description: "Environment variables to add.",
-        jsonSchema: { type: "object", additionalProperties: { type: "string" } },
+        jsonSchema: {
+          type: "object",
+          description: "Environment variables to add.",
+          additionalProperties: { type: "string" },
+        },
       }),
     ),
     stdin: optional(Schema.String.annotations({ description: "Standard input, as text." })),
     timeout_ms: optional(
       Schema.Number.pipe(Schema.int(), Schema.positive()).annotations({
         description: "Wall time in milliseconds after which the command and all that it started is killed.",
-        jsonSchema: { type: "integer", minimum: 1 },
       }),
     ),
   }),
   output: Schema.Struct({
-    operation_id: OperationId.annotations({ jsonSchema: { type: "string" } }),
+    operation_id: OperationId.annotations({}),
     status: Schema.Literal("exited", "running", "timed_out", "cancelled", "interrupted"),
     exit_code: Schema.optional(Schema.Number.annotations({ description: "128 and n after signal n." })),
     signal: Schema.optional(Schema.String),
@@ -153,21 +151,20 @@ const killTimeMs = 15_000
 const stdoutLimit = 24_000
 const stderrLimit = 12_000
 
-/** Output as text: head and tail, with a line between that says how much is left out. */
-const shown = (piece: OutputPiece, limit: number) => {
-  if (piece.skipped === 0) {
-    const text = decode(piece.data)
-    if (text.length <= limit) return { text, cut: false }
-  }
-  const half = Math.floor(limit / 2)
-  const headBytes = piece.skipped === 0 ? piece.data : piece.data.subarray(0, piece.skippedAt)
-  const tailBytes = piece.skipped === 0 ? piece.data : piece.data.subarray(piece.skippedAt)
-  const head = decode(headBytes.subarray(0, half))
-  const tail = decode(tailBytes.subarray(-half))
-  const left =
-    piece.data.length + piece.skipped - Math.min(headBytes.length, half) - Math.min(tailBytes.length, half)
+/**
+ * Output as text of up to `limit` characters, counted as JSON writes them: head and tail, with a line between that
+ * says how much is left out.
+ */
+const shown = ({ data, skipped, skippedAt }: OutputPiece, limit: number) => {
+  const whole = decode(data)
+  const cost = JSON.stringify(whole).length - 2
+  if (skipped === 0 && cost <= limit) return { text: whole, cut: false }
+  const half = Math.floor((limit / 2) * Math.min(1, whole.length / cost))
+  const [head, tail] = skipped === 0 ? [data, data] : [data.subarray(0, skippedAt), data.subarray(skippedAt)]
+  const [first, last] = [head.subarray(0, half), tail.subarray(-half)]
+  const left = data.length + skipped - first.length - last.length
   return {
-    text: `${head}\n[… ${left} bytes left out; write long output to a file and read its parts …]\n${tail}`,
+    text: `${decode(first)}\n[… ${left} bytes left out; write long output to a file and read its parts …]\n${decode(last)}`,
     cut: true,
   }
 }

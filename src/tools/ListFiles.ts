@@ -14,7 +14,6 @@ export const listFiles = ownerTool({
     depth: optional(
       Schema.Number.pipe(Schema.int(), Schema.between(1, 32)).annotations({
         description: "Levels of folders to go down; 1 otherwise.",
-        jsonSchema: { type: "integer", minimum: 1, maximum: 32 },
       }),
     ),
   }),

@@ -13,7 +13,6 @@ export const openSession = edgeTool({
     name: optional(
       SessionName.annotations({
         description: "1 to 64 letters, digits, `.`, `_` and `-`. A named session stays until it is closed.",
-        jsonSchema: { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" },
       }),
     ),
   }),

@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import { absolute, optional, ownerTool, WorkspacePath } from "./Tool.ts"
 
 /** Bytes of one answer, so that it stays below what clients pass on to a model. */
-const answerLimit = 32_000
+const answerLimit = 28_000
 
 const Count = Schema.Number.pipe(Schema.int(), Schema.nonNegative())
 
@@ -18,7 +18,6 @@ export const readFile = ownerTool({
     offset: optional(
       Count.annotations({
         description: "Byte to begin at; 0 otherwise.",
-        jsonSchema: { type: "integer", minimum: 0 },
       }),
     ),
   }),

@@ -119,12 +119,9 @@ export const notSaved = { state: "off" } as const
 
 /** A path as callers give it: absolute, or relative to /workspace. */
 export const WorkspacePath = Schema.String.pipe(
+  Schema.filter((path) => !path.includes("\0") || "must not contain a NUL character"),
   Schema.minLength(1),
   Schema.maxLength(4096),
-  Schema.filter((path) => !path.includes("\0") || "must not contain a NUL character"),
-).annotations({
-  description: "Path in the workspace, relative to /workspace or absolute.",
-  jsonSchema: { type: "string" },
-})
+).annotations({ description: "Path in the workspace, relative to /workspace or absolute." })
 
 export const absolute = (path: string) => (path.startsWith("/") ? path : `/workspace/${path}`)

@@ -1,0 +1,38 @@
+/** An MCP client plays an agent against a cluster of three nodes on this machine, which is gone afterwards. */
+import { Effect } from "effect"
+import { parseArgs } from "node:util"
+import { demonstrate } from "./walkthrough/Demonstration.ts"
+import { run } from "./process/Script.ts"
+import { StartError } from "./process/StartError.ts"
+
+const usage = `Usage: scripts/demo [options]
+
+Starts three nodes on a database that is thrown away. An MCP client plays an agent there: it writes a Python
+project whose tests fail, runs them, reads the failure, corrects the file, and runs them again; then the same
+with a Node project. Nothing stays. Ends with code 0 when both projects were red and are green.
+
+  --no-install   install no system package
+  --help         show this
+`
+
+const options = Effect.try({
+  try: () =>
+    parseArgs({
+      options: { "no-install": { type: "boolean" }, help: { type: "boolean", short: "h" } },
+      strict: true,
+    }).values,
+  catch: (cause) =>
+    new StartError({
+      problem: `${String((cause as Error).message).split(". ")[0]}.`,
+      remedy: "`scripts/demo --help` lists the options.",
+    }),
+})
+
+run(
+  Effect.flatMap(options, (options) =>
+    options.help === true
+      ? Effect.sync(() => void process.stdout.write(usage))
+      : Effect.scoped(demonstrate({ install: options["no-install"] !== true })),
+  ),
+  { interrupted: 130 },
+)

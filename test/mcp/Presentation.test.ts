@@ -1,0 +1,203 @@
+import { assert, describe, it } from "@effect/vitest"
+import { OperationId } from "../../src/domain/Identity.ts"
+import type { Outcome } from "../../src/domain/Operation.ts"
+import { SessionNotFound } from "../../src/domain/SessionError.ts"
+import { answered, argumentsOf, failed, listing, refused, resultOf } from "../../src/mcp/Presentation.ts"
+import * as Registry from "../../src/tools/Registry.ts"
+
+const annotations = ["destructiveHint", "idempotentHint", "openWorldHint", "readOnlyHint"]
+
+/** Every key of an object, at any depth. */
+const keysOf = (node: unknown): ReadonlyArray<string> =>
+  Array.isArray(node)
+    ? node.flatMap(keysOf)
+    : typeof node === "object" && node !== null
+      ? Object.entries(node).flatMap(([key, value]) => [key, ...keysOf(value)])
+      : []
+
+const decode = (name: string, given: Readonly<Record<string, unknown>>) =>
+  argumentsOf(Registry.find(name)!, given)
+
+describe("Presentation", () => {
+  it("lists the tools in a fixed order", () => {
+    assert.deepStrictEqual(
+      listing.map(({ name }) => name),
+      [
+        "exec",
+        "write_file",
+        "read_file",
+        "list_files",
+        "session_info",
+        "open_session",
+        "list_sessions",
+        "close_session",
+      ],
+    )
+  })
+
+  for (const tool of listing) {
+    describe(`the tool ${tool.name}`, () => {
+      it("has a name that every client accepts, a title and a description", () => {
+        assert.match(tool.name, /^[a-z][a-z0-9_]{1,40}$/)
+        assert.isAbove(tool.title?.length ?? 0, 3)
+        assert.isAbove(tool.description?.length ?? 0, 20)
+      })
+
+      it("has schemas of objects, without references", () => {
+        for (const schema of [tool.inputSchema, tool.outputSchema] as ReadonlyArray<
+          Record<string, unknown>
+        >) {
+          assert.strictEqual(schema["type"], "object")
+          for (const key of ["$ref", "$defs", "definitions", "$schema"])
+            assert.notInclude(keysOf(schema), key)
+        }
+        assert.strictEqual(tool.inputSchema["additionalProperties"], false)
+      })
+
+      it("has flat arguments", () => {
+        for (const [name, property] of Object.entries(tool.inputSchema.properties ?? {})) {
+          const keys = keysOf(property)
+          for (const key of ["oneOf", "anyOf", "allOf"]) assert.notInclude(keys, key, name)
+        }
+      })
+
+      it("requires only arguments that it has", () => {
+        for (const name of tool.inputSchema.required ?? []) {
+          assert.property(tool.inputSchema.properties, name)
+        }
+      })
+
+      it("takes an optional session_id", () => {
+        assert.propertyVal((tool.inputSchema.properties?.["session_id"] ?? {}) as object, "type", "string")
+        assert.notInclude(tool.inputSchema.required ?? [], "session_id")
+      })
+
+      it("sets all four annotations", () => {
+        for (const name of annotations) {
+          assert.isBoolean((tool.annotations as Record<string, unknown>)[name], name)
+        }
+        if (tool.annotations?.readOnlyHint === true) assert.isFalse(tool.annotations.destructiveHint)
+      })
+    })
+  }
+
+  describe("arguments", () => {
+    it("are decoded, with the session that they name apart from the tool's own", () => {
+      const given = decode("exec", { session_id: "s_1", argv: ["ls", "-l"], timeout_ms: 5 })
+      assert.deepStrictEqual(given, {
+        session: "s_1",
+        input: { argv: ["ls", "-l"], timeout_ms: 5 },
+        decoded: { argv: ["ls", "-l"], timeout_ms: 5 },
+      })
+    })
+
+    const wrong: ReadonlyArray<readonly [what: string, tool: string, given: object, names: string]> = [
+      ["a missing argument", "read_file", {}, "path"],
+      ["one that does not exist", "read_file", { path: "a", lenght: 3 }, "lenght"],
+      ["a number for a text", "write_file", { path: 3, content: "" }, "path"],
+      ["null for a text", "exec", { command: null }, "command"],
+      ["a text for a number", "list_files", { depth: "2" }, "depth"],
+      ["a fraction", "exec", { command: "ls", timeout_ms: 1.5 }, "timeout_ms"],
+      ["a number out of range", "list_files", { depth: 33 }, "depth"],
+      ["a negative offset", "read_file", { path: "a", offset: -1 }, "offset"],
+      ["an empty command", "exec", { command: "" }, "command"],
+      ["an empty argv", "exec", { argv: [] }, "argv"],
+      ["an argv of other than texts", "exec", { argv: ["a", 1] }, "argv"],
+      ["a variable's name with a =", "exec", { command: "env", env: { "A=B": "c" } }, "env"],
+      ["a variable's value that is no text", "exec", { command: "env", env: { A: 1 } }, "env"],
+      ["an empty path", "read_file", { path: "" }, "path"],
+      ["a path with a NUL", "read_file", { path: "a\0b" }, "path"],
+      ["a path of 5000 characters", "read_file", { path: "a".repeat(5000) }, "path"],
+      [
+        "an encoding that there is not",
+        "write_file",
+        { path: "a", content: "", encoding: "latin1" },
+        "encoding",
+      ],
+      ["a session's name with a slash", "open_session", { name: "a/b" }, "name"],
+      ["a session_id that is no text", "session_info", { session_id: 3 }, "session_id"],
+    ]
+    for (const [what, tool, given, names] of wrong) {
+      it(`refuses ${what} as invalid_arguments, and names it`, () => {
+        const { failure } = decode(tool, given as Record<string, unknown>)
+        assert.strictEqual(failure?.code, "invalid_arguments")
+        assert.include(failure?.message, names)
+        assert.isAbove(failure?.next.length ?? 0, 10)
+      })
+    }
+
+    it("that are wrong in several ways are all named in one answer", () => {
+      const { failure } = decode("exec", { command: 1, cwd: 2, timeout_ms: "x", y: 1 })
+      assert.include(failure?.message, "command")
+      assert.include(failure?.message, "cwd")
+    })
+
+    it("of any length are answered shortly", () => {
+      const { failure } = decode("exec", { command: 1, ["y".repeat(9000)]: 1 })
+      assert.isBelow(failure?.message.length ?? 0, 2200)
+    })
+
+    it("are not taken from what every object inherits", () => {
+      assert.strictEqual(
+        decode("read_file", JSON.parse('{"__proto__":{"path":"a"}}')).failure?.code,
+        "invalid_arguments",
+      )
+    })
+  })
+
+  describe("results", () => {
+    const output = { stdout: "a\n", exit_code: 1, nested: { list: [1, null] } }
+    const failure = { code: "x", message: "what happened", next: "what to do" }
+    const outcomes: ReadonlyArray<Outcome> = [
+      { _tag: "Answered", state: "succeeded", output },
+      { _tag: "Answered", state: "timed_out", output },
+      { _tag: "Failed", state: "failed", failure },
+      { _tag: "Failed", state: "interrupted", failure },
+    ]
+
+    it("carry the same facts as text and as structured content", () => {
+      for (const result of [answered(output), ...outcomes.slice(0, 2).map(resultOf)]) {
+        assert.notProperty(result, "isError")
+        assert.deepStrictEqual(result.structuredContent, output)
+        const [content] = result.content
+        assert.deepStrictEqual(content?.type === "text" ? JSON.parse(content.text) : undefined, output)
+      }
+    })
+
+    it("of a failure are errors that the model can read", () => {
+      for (const result of [failed(failure), ...outcomes.slice(2).map(resultOf)]) {
+        assert.isTrue(result.isError)
+        const [content] = result.content
+        assert.deepStrictEqual(content?.type === "text" ? JSON.parse(content.text) : undefined, failure)
+      }
+      const [content] = refused(new SessionNotFound({ session: OperationId.make("s") })).content
+      assert.propertyVal(
+        content?.type === "text" ? JSON.parse(content.text) : {},
+        "code",
+        "session_not_found",
+      )
+    })
+  })
+
+  for (const tool of listing) {
+    it(`${tool.name} has no union at the top of its schemas`, () => {
+      for (const schema of [tool.inputSchema, tool.outputSchema] as ReadonlyArray<Record<string, unknown>>) {
+        for (const key of ["oneOf", "anyOf", "allOf", "not", "$id"]) assert.notProperty(schema, key)
+      }
+    })
+
+    it(`${tool.name} says what each argument means`, () => {
+      const properties = tool.inputSchema.properties as Record<string, { readonly description?: string }>
+      for (const [name, { description }] of Object.entries(properties)) {
+        assert.isAbove(description?.length ?? 0, 5, name)
+        assert.notInclude(description, "a string", name)
+      }
+    })
+  }
+
+  for (const name of ["session_info", "list_sessions", "close_session"]) {
+    it(`${name} refuses arguments, which it has none of`, () => {
+      assert.strictEqual(decode(name, { all: true }).failure?.code, "invalid_arguments")
+    })
+  }
+})

@@ -1,0 +1,172 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { ConnectionId, NodeId, Principal, SessionId } from "../../src/domain/Identity.ts"
+import type { Operation, Outcome } from "../../src/domain/Operation.ts"
+import { SessionDirectory } from "../../src/domain/SessionDirectory.ts"
+import { type SessionError, SessionNotFound, Unavailable } from "../../src/domain/SessionError.ts"
+import { type CallParams, operationIdKey, ToolCalls } from "../../src/mcp/ToolCalls.ts"
+import { Sessions } from "../../src/session/Sessions.ts"
+import * as TestNode from "../support/TestNode.ts"
+
+const [own, other] = [SessionId.make(`s_${"0".repeat(32)}`), SessionId.make(`s_${"1".repeat(32)}`)]
+const summary = (id: SessionId) => ({ id, name: null, createdAt: 0, activeAt: 60_000 })
+const ann = Principal.make("token:ann")
+
+/** Calls a tool over a connection of Ann's to `own`; she also has `other`. */
+const call = (
+  params: CallParams,
+  outcome: Effect.Effect<Outcome, SessionError> = Effect.succeed({
+    _tag: "Answered",
+    state: "succeeded",
+    output: { fine: true },
+  }),
+) =>
+  Effect.gen(function* () {
+    const called: Array<readonly [SessionId, Operation]> = []
+    const closed: Array<string> = []
+    const find = (principal: Principal, id: string) =>
+      principal === ann && (id === own || id === other)
+        ? Effect.succeed(summary(id === own ? own : other))
+        : Effect.fail(new SessionNotFound({ session: id }))
+    const boundaries = Layer.mergeAll(
+      Layer.succeed(Sessions, {
+        call: (session, operation) =>
+          Effect.zipRight(
+            Effect.sync(() => called.push([session, operation])),
+            outcome,
+          ),
+        release: () => Effect.void,
+      }),
+      Layer.succeed(SessionDirectory, {
+        open: (_, name) => Effect.succeed({ ...summary(other), name: name ?? null, created: true }),
+        find,
+        list: () => Effect.succeed([summary(own), summary(other)]),
+        close: (principal, id) => Effect.map(find(principal, id), () => void closed.push(id)),
+      }),
+      TestNode.identity({ node: "edge" }),
+    )
+    const connection = {
+      id: ConnectionId.make(`c_${"0".repeat(32)}`),
+      session: own,
+      protocolVersion: "2025-06-18",
+    }
+    const calls = yield* Effect.provide(ToolCalls, ToolCalls.layer.pipe(Layer.provide(boundaries)))
+    const result = yield* calls.call(ann, connection, params)
+    const [content] = result.content
+    return { result, called, closed, said: JSON.parse(content?.type === "text" ? content.text : "{}") }
+  })
+
+describe("ToolCalls", () => {
+  it.effect("carries a call to the connection's own session, with the node that took it", () =>
+    Effect.gen(function* () {
+      const { called, result } = yield* call({ name: "exec", arguments: { command: "ls" } })
+      const [session, operation] = called[0]!
+      assert.strictEqual(session, own)
+      assert.deepInclude(operation, {
+        tool: "exec",
+        input: { command: "ls" },
+        edgeNode: NodeId.make("edge"),
+      })
+      assert.match(operation.id, /^o_[0-9a-f]{32}$/)
+      assert.deepStrictEqual(result.structuredContent, { fine: true })
+    }),
+  )
+
+  it.effect("carries it to the session that it names, and keeps that out of the tool's arguments", () =>
+    Effect.gen(function* () {
+      const { called } = yield* call({ name: "read_file", arguments: { path: "a", session_id: other } })
+      assert.strictEqual(called[0]?.[0], other)
+      assert.deepStrictEqual(called[0]?.[1].input, { path: "a" })
+    }),
+  )
+
+  it.effect("answers a foreign or unknown session as one that does not exist, and runs nothing", () =>
+    Effect.gen(function* () {
+      for (const name of ["exec", "close_session", "session_info"]) {
+        const args = name === "exec" ? { command: "ls" } : {}
+        const { called, closed, result, said } = yield* call({
+          name,
+          arguments: { ...args, session_id: `s_${"9".repeat(32)}` },
+        })
+        assert.isTrue(result.isError)
+        assert.strictEqual(said.code, "session_not_found")
+        assert.deepStrictEqual([called, closed], [[], []])
+      }
+    }),
+  )
+
+  it.effect("fails an unknown tool with the protocol's own error", () =>
+    Effect.gen(function* () {
+      for (const name of ["rm", "", "toString", "__proto__"]) {
+        const error = yield* Effect.flip(call({ name }))
+        assert.strictEqual(error._tag, "UnknownTool")
+        assert.strictEqual(error.code, -32602)
+      }
+    }),
+  )
+
+  it.effect("answers wrong arguments as a result that the model can read, and runs nothing", () =>
+    Effect.gen(function* () {
+      const { called, result, said } = yield* call({ name: "exec", arguments: { comand: "ls" } })
+      assert.isTrue(result.isError)
+      assert.strictEqual(said.code, "invalid_arguments")
+      assert.lengthOf(called, 0)
+    }),
+  )
+
+  it.effect("takes the operation's id from the client, and refuses one that is none", () =>
+    Effect.gen(function* () {
+      const params = (id: unknown) =>
+        ({ name: "exec", arguments: { command: "ls" }, _meta: { [operationIdKey]: id } }) as CallParams
+      assert.strictEqual((yield* call(params("mine-1"))).called[0]?.[1].id, "mine-1")
+      for (const bad of ["", "a b", 7, null, "x".repeat(65)]) {
+        const { called, said } = yield* call(params(bad))
+        assert.strictEqual(said.code, "invalid_arguments")
+        assert.lengthOf(called, 0)
+      }
+    }),
+  )
+
+  it.effect("answers an operation that failed, and a session that does not answer, with their codes", () =>
+    Effect.gen(function* () {
+      const failure = { code: "interrupted", message: "It was running.", next: "Look." }
+      const failed = yield* call(
+        { name: "exec", arguments: { command: "ls" } },
+        Effect.succeed({ _tag: "Failed", state: "interrupted", failure }),
+      )
+      assert.deepStrictEqual([failed.result.isError, failed.said], [true, failure])
+      const away = yield* call(
+        { name: "exec", arguments: { command: "ls" } },
+        Effect.fail(new Unavailable({ what: "Postgres" })),
+      )
+      assert.deepStrictEqual([away.result.isError, away.said.code], [true, "unavailable"])
+    }),
+  )
+
+  it.effect("opens, lists and closes sessions without going to their owner first", () =>
+    Effect.gen(function* () {
+      const opened = yield* call({ name: "open_session", arguments: { name: "project" } })
+      assert.deepStrictEqual(opened.said, { session_id: other, name: "project", created: true })
+      const listed = yield* call({ name: "list_sessions", arguments: {} })
+      assert.deepStrictEqual(listed.said.sessions, [
+        {
+          session_id: own,
+          name: null,
+          current: true,
+          created_at: "1970-01-01T00:00:00.000Z",
+          active_at: "1970-01-01T00:01:00.000Z",
+        },
+        {
+          session_id: other,
+          name: null,
+          current: false,
+          created_at: "1970-01-01T00:00:00.000Z",
+          active_at: "1970-01-01T00:01:00.000Z",
+        },
+      ])
+      const ended = yield* call({ name: "close_session", arguments: { session_id: other } })
+      assert.deepStrictEqual([ended.said, ended.closed], [{ session_id: other, closed: true }, [other]])
+      for (const { called } of [opened, listed, ended]) assert.lengthOf(called, 0)
+    }),
+  )
+})

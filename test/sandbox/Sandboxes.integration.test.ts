@@ -1,0 +1,288 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Exit, Layer, Scope } from "effect"
+import { ContainerId } from "../../src/domain/Identity.ts"
+import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
+import { Docker } from "../../src/sandbox/Docker.ts"
+import { Limits } from "../../src/sandbox/Limits.ts"
+import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
+import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
+import { line, output, run, SharedSandbox } from "../support/SharedSandbox.ts"
+import * as TestNode from "../support/TestNode.ts"
+
+const inspect = (sandbox: Sandbox) =>
+  Effect.flatMap(Docker, ({ use }) => use("inspect", (docker) => docker.getContainer(sandbox.id).inspect()))
+
+/** The containers of this cluster, in any state. */
+const containers = Effect.gen(function* () {
+  const { use } = yield* Docker
+  const { cluster } = yield* NodeIdentity
+  const found = yield* use("list", (docker) =>
+    docker.listContainers({ all: true, filters: { label: [`codegen-mcp.cluster=${cluster}`] } }),
+  )
+  return found.map(({ Id }) => Id)
+})
+
+layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })("Sandboxes", (it) => {
+  describe("a container", () => {
+    it.effect("is made with no network, no capability, a read-only root and bounded resources", () =>
+      Effect.gen(function* () {
+        const limits = yield* Limits
+        const { HostConfig, Config, State } = yield* inspect(yield* SharedSandbox)
+        assert.isTrue(State.Running)
+        assert.strictEqual(HostConfig.NetworkMode, "none")
+        assert.isTrue(HostConfig.ReadonlyRootfs)
+        assert.deepStrictEqual(HostConfig.CapDrop, ["ALL"])
+        assert.isNotOk(HostConfig.CapAdd)
+        assert.isFalse(HostConfig.Privileged)
+        assert.deepStrictEqual(HostConfig.SecurityOpt, ["no-new-privileges"])
+        assert.strictEqual(HostConfig.LogConfig?.Type, "none")
+        assert.strictEqual(HostConfig.IpcMode, "private")
+        assert.notStrictEqual(HostConfig.PidMode, "host")
+        const memory = limits.memory + limits.workspace + limits.home + limits.tmp
+        assert.strictEqual(HostConfig.Memory, memory)
+        assert.strictEqual(HostConfig.MemorySwap, memory)
+        assert.strictEqual(HostConfig.NanoCpus, limits.cpus * 1e9)
+        assert.strictEqual(HostConfig.PidsLimit, limits.pids)
+        assert.deepInclude([...(HostConfig.Ulimits ?? [])] as ReadonlyArray<object>, {
+          Name: "core",
+          Hard: 0,
+          Soft: 0,
+        })
+        assert.isNotOk(HostConfig.Binds)
+        assert.deepStrictEqual(Config.Healthcheck?.Test, ["NONE"])
+      }),
+    )
+
+    it.effect("mounts nothing of the machine", () =>
+      Effect.gen(function* () {
+        const { Mounts } = yield* inspect(yield* SharedSandbox)
+        assert.deepStrictEqual(
+          Mounts.map(({ Source }) => Source),
+          [],
+        )
+      }),
+    )
+
+    it.effect("says by its labels whose it is, and nothing of a session", () =>
+      Effect.gen(function* () {
+        const { Config } = yield* inspect(yield* SharedSandbox)
+        const { cluster, node, incarnation } = yield* NodeIdentity
+        const own = Object.entries(Config.Labels).filter(([name]) => name.startsWith("codegen-mcp."))
+        assert.deepStrictEqual(Object.fromEntries(own), {
+          "codegen-mcp.cluster": cluster,
+          "codegen-mcp.node": node,
+          "codegen-mcp.incarnation": incarnation,
+        })
+      }),
+    )
+
+    it.effect("runs as a uid of the range, with a passwd entry and a home of its own", () =>
+      Effect.gen(function* () {
+        const { firstUid } = yield* Limits
+        const [uid, gid, passwd, home] = (yield* output(
+          yield* SharedSandbox,
+          'id -u; id -G; getent passwd "$(id -u)" | wc -l; echo "$HOME $(stat -c %u "$HOME")"',
+        )).split("\n")
+        assert.isAtLeast(Number(uid), firstUid)
+        assert.isBelow(Number(uid), firstUid + 1000)
+        assert.strictEqual(gid, uid)
+        assert.strictEqual(passwd, "1")
+        assert.strictEqual(home, `/home/agent ${uid}`)
+      }),
+    )
+  })
+
+  describe("from inside", () => {
+    it.effect("there is no network but loopback", () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        assert.strictEqual((yield* output(sandbox, "ls /sys/class/net")).trim(), "lo")
+        assert.strictEqual((yield* output(sandbox, "tail -n +2 /proc/net/route")).trim(), "")
+        const { code } = yield* run(sandbox, line("exec 3<>/dev/tcp/1.1.1.1/53"))
+        assert.notStrictEqual(code, 0)
+      }),
+    )
+
+    it.effect("nothing but the workspace, the home and temporary folders can be written", () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        for (const folder of ["/", "/etc", "/usr/bin", "/var/tmp", "/opt", "/sys", "/proc/sys/kernel"]) {
+          const { code } = yield* run(sandbox, line(`echo x > ${folder}/codegen-test`))
+          assert.notStrictEqual(code, 0, folder)
+        }
+        yield* output(sandbox, "for f in /workspace /home/agent /tmp; do echo x > $f/w && rm $f/w; done")
+      }),
+    )
+
+    it.effect("programs in the workspace and the home can be run", () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        for (const folder of ["/workspace", "/home/agent"]) {
+          const program = `${folder}/program`
+          assert.strictEqual(
+            yield* output(
+              sandbox,
+              `printf '#!/bin/sh\\necho ran' > ${program}; chmod +x ${program}; ${program}`,
+            ),
+            "ran\n",
+          )
+        }
+      }),
+    )
+
+    it.effect("no process has a capability, or may gain one", () =>
+      Effect.gen(function* () {
+        const status = yield* output(yield* SharedSandbox, "cat /proc/self/status")
+        for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]) {
+          assert.match(status, new RegExp(`^${set}:\\s0+$`, "m"))
+        }
+        assert.match(status, /^NoNewPrivs:\s1$/m)
+        assert.match(status, /^Seccomp:\s2$/m)
+      }),
+    )
+
+    it.effect("the engine's socket cannot be seen, nor devices of the machine", () =>
+      Effect.gen(function* () {
+        const found = yield* output(
+          yield* SharedSandbox,
+          "find / -xdev -name '*docker*.sock' 2>/dev/null; find /dev -type b; ls -d /run/docker* 2>/dev/null; true",
+        )
+        assert.strictEqual(found, "")
+      }),
+    )
+
+    it.effect("the kernel and other users cannot be touched", () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        for (const attempt of [
+          "mount -t tmpfs none /mnt",
+          "su -c id",
+          "unshare -r true && mount --bind / /mnt",
+          "dmesg -C",
+        ]) {
+          assert.notStrictEqual((yield* run(sandbox, line(attempt))).code, 0, attempt)
+        }
+      }),
+    )
+
+    it.effect("memory, processes and open files are bounded", () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        const limits = yield* Limits
+        assert.strictEqual((yield* output(sandbox, "ulimit -n")).trim(), String(limits.openFiles))
+        assert.strictEqual((yield* output(sandbox, "ulimit -c")).trim(), "0")
+        const forks = Number(yield* output(sandbox, `python3 -c '${forkBomb}'`))
+        assert.isAbove(forks, 10)
+        assert.isBelow(forks, limits.pids)
+        const { end } = yield* run(
+          sandbox,
+          line("python3 -c 'x = bytearray(2_000_000_000)'", { timeoutMs: 20_000 }),
+        )
+        assert.deepInclude(end, { _tag: "Exited", code: 137 })
+        assert.strictEqual(yield* output(sandbox, "echo alive"), "alive\n")
+      }),
+    )
+  })
+
+  it.effect("holds what it made, and removes it with its commands", () =>
+    Effect.gen(function* () {
+      const { holds, make, remove } = yield* Sandboxes
+      const sandbox = yield* make
+      assert.isTrue(holds(sandbox.id))
+      yield* sandbox.start(line("sleep 60"))
+      yield* remove(sandbox.id)
+      assert.isFalse(holds(sandbox.id))
+      assert.notInclude(yield* containers, sandbox.id)
+      yield* remove(sandbox.id)
+    }),
+  )
+})
+
+describe("Sandboxes", () => {
+  it.live("never gives two sandboxes one uid, also where few are left", () =>
+    Effect.gen(function* () {
+      const { make } = yield* Sandboxes
+      const made = yield* Effect.replicateEffect(make, 6, { concurrency: 3 })
+      const names = yield* Effect.forEach(made, (sandbox) =>
+        Effect.map(inspect(sandbox), ({ Config }) => Config.User ?? ""),
+      )
+      assert.strictEqual(new Set(names).size, 6)
+    }).pipe(Effect.provide(TestNode.engine())),
+  )
+
+  it.live("refuses more than MAX_SANDBOXES, also at once, and takes another when one has gone", () =>
+    Effect.gen(function* () {
+      const { make, remove } = yield* Sandboxes
+      const made = yield* Effect.replicateEffect(Effect.either(make), 4, { concurrency: "unbounded" })
+      const refused = made.flatMap((one) => (one._tag === "Left" ? [one.left] : []))
+      const boxes = made.flatMap((one) => (one._tag === "Right" ? [one.right] : []))
+      assert.lengthOf(boxes, 2)
+      for (const error of refused) {
+        assert.strictEqual(error._tag, "Capacity")
+        assert.include(error.message, "MAX_SANDBOXES")
+      }
+      yield* remove(boxes[0]!.id)
+      yield* make
+    }).pipe(Effect.provide(TestNode.engine({ MAX_SANDBOXES: "2" }))),
+  )
+
+  it.scopedLive("removes all of its sandboxes when the node leaves", () =>
+    Effect.gen(function* () {
+      const outer = yield* Layer.build(
+        Layer.merge(Docker.layer, TestNode.identity()).pipe(Layer.provideMerge(TestNode.engineSettings())),
+      )
+      const scope = yield* Scope.make()
+      const { make } = yield* Layer.buildWithScope(
+        Sandboxes.layer.pipe(Layer.provide(Limits.layer), Layer.provide(TestNode.engineSettings())),
+        scope,
+      ).pipe(
+        Effect.flatMap((context) => Effect.provide(Sandboxes, context)),
+        Effect.provide(outer),
+      )
+      yield* Effect.replicateEffect(make, 3, { concurrency: "unbounded" })
+      assert.lengthOf(yield* Effect.provide(containers, outer), 3)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* Effect.provide(containers, outer), [])
+    }),
+  )
+
+  it.live("leaves no container behind where one could not be started", () =>
+    Effect.gen(function* () {
+      const { make } = yield* Sandboxes
+      const error = yield* Effect.flip(make)
+      assert.strictEqual(error._tag, "SandboxError")
+      assert.strictEqual("operation" in error && error.operation, "start")
+      assert.deepStrictEqual(yield* containers, [])
+      // Its place is free again: the next attempt is not refused for the lack of one.
+      assert.strictEqual((yield* Effect.flip(make))._tag, "SandboxError")
+      // The kernel refuses so many open files, which the engine finds out only when it starts the container.
+    }).pipe(Effect.provide(TestNode.engine({ MAX_SANDBOXES: "1", SANDBOX_OPEN_FILES: "2000000000" }))),
+  )
+
+  it.live("holds a sandbox whose caller went away while it started, so that it is removed in the end", () =>
+    Effect.gen(function* () {
+      const { holds, make } = yield* Sandboxes
+      yield* make.pipe(Effect.timeout("5 millis"), Effect.ignore)
+      const left = yield* containers
+      assert.isAtMost(left.length, 1)
+      for (const id of left) assert.isTrue(holds(ContainerId.make(id)))
+    }).pipe(Effect.provide(TestNode.engine())),
+  )
+})
+
+/** Makes processes until there may be no more, and prints how many there were. */
+const forkBomb = `
+import os, signal, time
+children = []
+try:
+    while True:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+        children.append(child)
+except OSError:
+    pass
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+print(len(children))`

@@ -1,0 +1,157 @@
+import { SqlClient } from "@effect/sql"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { Principal, randomId } from "../../src/domain/Identity.ts"
+import { SessionName } from "../../src/domain/Session.ts"
+import { SessionDirectory } from "../../src/domain/SessionDirectory.ts"
+import * as Directory from "../../src/session/Directory.ts"
+import { RecordedReleases } from "../support/RecordedReleases.ts"
+import * as SessionTable from "../support/SessionTable.ts"
+import * as TestNode from "../support/TestNode.ts"
+
+const directory = Directory.layer.pipe(
+  Layer.provideMerge(RecordedReleases.layer),
+  Layer.provideMerge(TestNode.database({ MAX_SESSIONS: "5" })),
+)
+
+/** A principal that no other test has. */
+const someone = Effect.map(randomId("o_"), (id) => Principal.make(`token:${id}`))
+
+const named = (name: string) => SessionName.make(name)
+
+layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Directory", (it) => {
+  it.effect("makes one session for 20 callers that open one name at once", () =>
+    Effect.gen(function* () {
+      const { list, open } = yield* SessionDirectory
+      const ann = yield* someone
+      const opened = yield* Effect.replicateEffect(open(ann, named("project"), "unnamed"), 20, {
+        concurrency: "unbounded",
+      })
+      assert.strictEqual(new Set(opened.map(({ id }) => id)).size, 1)
+      assert.lengthOf(
+        opened.filter(({ created }) => created),
+        1,
+      )
+      assert.lengthOf(yield* list(ann), 1)
+    }),
+  )
+
+  it.effect("makes a new session at each call without a name", () =>
+    Effect.gen(function* () {
+      const { list, open } = yield* SessionDirectory
+      const ann = yield* someone
+      const [one, two] = [yield* open(ann, undefined, "unnamed"), yield* open(ann, undefined, "connection")]
+      assert.notStrictEqual(one.id, two.id)
+      assert.deepStrictEqual([one.name, one.created], [null, true])
+      assert.deepStrictEqual(
+        (yield* list(ann)).map(({ id }) => id),
+        [one.id, two.id],
+      )
+    }),
+  )
+
+  it.effect("gives two principals two sessions under one name", () =>
+    Effect.gen(function* () {
+      const { open } = yield* SessionDirectory
+      const [one, two] = [
+        yield* open(yield* someone, named("same"), "unnamed"),
+        yield* open(yield* someone, named("same"), "unnamed"),
+      ]
+      assert.notStrictEqual(one.id, two.id)
+      assert.isTrue(two.created)
+    }),
+  )
+
+  it.effect("shows a session to its principal alone: to anyone else it does not exist, open or closed", () =>
+    Effect.gen(function* () {
+      const { close, find, list, open } = yield* SessionDirectory
+      const [ann, bob] = [yield* someone, yield* someone]
+      const { id } = yield* open(ann, named("mine"), "unnamed")
+      assert.strictEqual((yield* find(ann, id)).id, id)
+      const missing = (yield* Effect.flip(find(bob, "s_none"))).message.replace("s_none", id)
+      for (const attempt of [find(bob, id), close(bob, id)]) {
+        const error = yield* Effect.flip(attempt)
+        assert.deepStrictEqual([error._tag, error.message], ["SessionNotFound", missing])
+      }
+      assert.deepStrictEqual(yield* list(bob), [])
+      yield* close(ann, id)
+      assert.strictEqual((yield* Effect.flip(find(bob, id)))._tag, "SessionNotFound")
+      assert.strictEqual((yield* Effect.flip(find(ann, id)))._tag, "SessionClosed")
+    }),
+  )
+
+  it.effect("takes no text for an id that is none", () =>
+    Effect.gen(function* () {
+      const { close, find } = yield* SessionDirectory
+      const ann = yield* someone
+      for (const id of ["", "x", "' OR true --", "s_%", "s_0\u0001", "x".repeat(10_000)]) {
+        assert.strictEqual((yield* Effect.flip(find(ann, id)))._tag, "SessionNotFound")
+        assert.strictEqual((yield* Effect.flip(close(ann, id)))._tag, "SessionNotFound")
+      }
+    }),
+  )
+
+  it.effect(
+    "refuses more open sessions than the limit, finds known names still, and counts no closed one",
+    () =>
+      Effect.gen(function* () {
+        const { close, open } = yield* SessionDirectory
+        const ann = yield* someone
+        const first = yield* open(ann, named("first"), "unnamed")
+        for (let index = 0; index < 4; index++) yield* open(ann, undefined, "unnamed")
+        const refused = yield* Effect.flip(open(ann, undefined, "unnamed"))
+        assert.strictEqual(refused._tag, "TooManySessions")
+        assert.include(refused.message, "MAX_SESSIONS")
+        assert.strictEqual((yield* Effect.flip(open(ann, named("other"), "unnamed")))._tag, "TooManySessions")
+        assert.strictEqual((yield* open(ann, named("first"), "unnamed")).id, first.id)
+        yield* open(yield* someone, undefined, "unnamed")
+        yield* close(ann, first.id)
+        yield* open(ann, undefined, "unnamed")
+      }),
+  )
+
+  it.effect("frees a name by closing its session; the next one of that name is new", () =>
+    Effect.gen(function* () {
+      const { close, open } = yield* SessionDirectory
+      const ann = yield* someone
+      const old = yield* open(ann, named("again"), "unnamed")
+      yield* close(ann, old.id)
+      const fresh = yield* open(ann, named("again"), "unnamed")
+      assert.isTrue(fresh.created)
+      assert.notStrictEqual(fresh.id, old.id)
+    }),
+  )
+
+  it.effect("closes a session once, and says so the second time", () =>
+    Effect.gen(function* () {
+      const { close, open } = yield* SessionDirectory
+      const ann = yield* someone
+      const { id } = yield* open(ann, undefined, "unnamed")
+      yield* close(ann, id)
+      assert.strictEqual((yield* Effect.flip(close(ann, id)))._tag, "SessionClosed")
+      const { id: other } = yield* open(ann, undefined, "unnamed")
+      const both = yield* Effect.replicateEffect(Effect.either(close(ann, other)), 5, {
+        concurrency: "unbounded",
+      })
+      assert.lengthOf(
+        both.filter(({ _tag }) => _tag === "Right"),
+        1,
+      )
+    }),
+  )
+
+  it.effect("tells the owner of a closed session to let go, where it has had one", () =>
+    Effect.gen(function* () {
+      const { close, open } = yield* SessionDirectory
+      const sql = yield* SqlClient.SqlClient
+      const released = yield* RecordedReleases
+      const ann = yield* someone
+      const [never, owned] = [yield* open(ann, undefined, "unnamed"), yield* open(ann, undefined, "unnamed")]
+      yield* sql`UPDATE session SET epoch = 1 WHERE id = ${owned.id}`
+      for (const { id } of [never, owned]) yield* close(ann, id)
+      assert.include(released, owned.id)
+      assert.notInclude(released, never.id)
+      assert.isTrue((yield* SessionTable.row(owned.id))?.closed)
+    }),
+  )
+})

@@ -1,0 +1,135 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect, Exit, Layer, Scope } from "effect"
+import { NodeId, OperationId, type SessionId } from "../../src/domain/Identity.ts"
+import type { Operation } from "../../src/domain/Operation.ts"
+import * as Container from "../../src/sandbox/Container.ts"
+import { Docker } from "../../src/sandbox/Docker.ts"
+import { HeldSessions } from "../../src/session/HeldSessions.ts"
+import type { Operations } from "../../src/session/Operations.ts"
+import * as SessionTable from "../support/SessionTable.ts"
+import * as TestNode from "../support/TestNode.ts"
+import { until } from "../support/Until.ts"
+
+let count = 0
+
+const operation = (tool: string, input: unknown): Operation => ({
+  id: OperationId.make(`o_${++count}`),
+  tool,
+  input,
+  edgeNode: NodeId.make("edge"),
+})
+
+const exec = (command: string) => operation("exec", { command })
+
+/** Runs an operation to its end; gives its answer, or its failure. */
+const run = (operations: Operations, operation: Operation) =>
+  Effect.gen(function* () {
+    yield* operations.begin(operation)
+    const outcome = yield* operations.outcome(operation.id, 30_000)
+    return (outcome?._tag === "Answered" ? outcome.output : outcome?.failure) as Record<string, unknown>
+  })
+
+const container = (id: SessionId) => Effect.map(SessionTable.row(id), (row) => row?.container ?? undefined)
+
+const containers = Effect.map(Container.list, (found) => found.map(({ id }) => String(id)))
+
+layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "1 second" }))), {
+  excludeTestServices: true,
+  timeout: "60 seconds",
+})("HeldSessions", (it) => {
+  it.effect("starts a sandbox with the first call that needs one, and binds it to the session", () =>
+    Effect.gen(function* () {
+      const { claim, release } = yield* HeldSessions
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      assert.propertyVal(yield* run(operations, operation("session_info", {})), "epoch", 1)
+      assert.isUndefined(yield* container(id))
+      assert.propertyVal(yield* run(operations, exec("echo hello")), "stdout", "hello\n")
+      assert.include(yield* containers, yield* container(id))
+      yield* release(id)
+      assert.notInclude(yield* containers, yield* container(id))
+    }),
+  )
+
+  it.effect("keeps files and running operations when this node claims the session again", () =>
+    Effect.gen(function* () {
+      const { claim, release, rest } = yield* HeldSessions
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      yield* run(operations, operation("write_file", { path: "a", content: "kept" }))
+      const long = exec("touch begun; while [ ! -e go ]; do sleep 0.05; done; echo went on")
+      yield* operations.begin(long)
+      yield* until(run(operations, exec("ls begun")), ({ exit_code }) => exit_code === 0)
+      yield* rest(id)
+      const again = yield* claim(id)
+      assert.propertyVal(yield* SessionTable.states(id), long.id, "running")
+      assert.propertyVal(yield* run(again, operation("read_file", { path: "a" })), "content", "kept")
+      yield* run(again, exec("touch go"))
+      const outcome = yield* again.outcome(long.id, 10_000)
+      assert.propertyVal(outcome?._tag === "Answered" ? outcome.output : {}, "stdout", "went on\n")
+      assert.propertyVal(yield* SessionTable.states(id), long.id, "succeeded")
+      yield* release(id)
+    }),
+  )
+
+  it.effect("ends running operations as interrupted on release, with their commands", () =>
+    Effect.gen(function* () {
+      const { claim, release } = yield* HeldSessions
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      const long = exec("sleep 60")
+      yield* operations.begin(long)
+      yield* until(container(id), (bound) => bound !== undefined)
+      yield* release(id)
+      assert.strictEqual((yield* operations.outcome(long.id, 0))?.state, "interrupted")
+      assert.deepStrictEqual(yield* containers, [])
+      yield* release(id)
+    }),
+  )
+
+  it.effect("tells a caller once that the sandbox is gone, and works in an empty one then", () =>
+    Effect.gen(function* () {
+      const { claim, release } = yield* HeldSessions
+      const { use } = yield* Docker
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      yield* run(operations, exec("echo a > a"))
+      const first = yield* container(id)
+      yield* use("remove", (docker) => docker.getContainer(first ?? "").remove({ force: true }))
+      assert.propertyVal(yield* run(operations, exec("cat a")), "code", "sandbox_lost")
+      assert.propertyVal(yield* run(operations, exec("ls")), "stdout", "")
+      assert.notStrictEqual(yield* container(id), first)
+      yield* release(id)
+    }),
+  )
+
+  it.effect("drops an idle sandbox in which nothing was done, and keeps one in which something was", () =>
+    Effect.gen(function* () {
+      const { claim, release } = yield* HeldSessions
+      const [looked, used] = [yield* SessionTable.insert(), yield* SessionTable.insert()]
+      yield* run(yield* claim(looked), operation("list_files", {}))
+      yield* run(yield* claim(used), exec("true"))
+      const dropped = yield* container(looked)
+      yield* until(container(looked), (bound) => bound === undefined)
+      assert.notInclude(yield* containers, dropped)
+      assert.include(yield* containers, yield* container(used))
+      yield* release(used)
+    }),
+  )
+
+  it.scoped("leaves no container when the node leaves in the middle of a command", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { claim } = yield* Effect.provide(
+        HeldSessions,
+        yield* Layer.buildWithScope(Layer.fresh(HeldSessions.layer), scope),
+      )
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      yield* operations.begin(exec("sleep 60"))
+      yield* until(container(id), (bound) => bound !== undefined)
+      yield* Scope.close(scope, Exit.void)
+      assert.notInclude(yield* containers, yield* container(id))
+    }),
+  )
+})

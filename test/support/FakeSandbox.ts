@@ -1,0 +1,82 @@
+/** Stand-ins for the boundary below the tools: a sandbox, and what a call knows of its session. */
+import { Effect } from "effect"
+import { CommandId, type CommandEnd, type CommandSpec } from "../../src/domain/Command.ts"
+import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
+import type { Limits } from "../../src/sandbox/Limits.ts"
+import type { Sandbox, SandboxFiles } from "../../src/sandbox/Sandbox.ts"
+import type { OwnerCall } from "../../src/tools/Tool.ts"
+
+const absent = (what: string) => () => Effect.dieMessage(`${what} is no part of this test`)
+
+/** A sandbox that does what the test gives it, and nothing else. */
+export const make = (
+  given: Partial<Omit<Sandbox, "files">> & { readonly files?: Partial<SandboxFiles> },
+): Sandbox => ({
+  id: ContainerId.make("fake"),
+  start: absent("start"),
+  read: absent("read"),
+  write: absent("write"),
+  signal: absent("signal"),
+  resize: absent("resize"),
+  cancel: absent("cancel"),
+  forget: () => Effect.void,
+  ...given,
+  files: {
+    read: absent("files.read"),
+    write: absent("files.write"),
+    list: absent("files.list"),
+    ...given.files,
+  },
+})
+
+/** A sandbox that notes each command and ends it with this output. */
+export const running = (
+  started: Array<CommandSpec>,
+  output: { readonly stdout?: string; readonly stderr?: string; readonly end?: CommandEnd } = {},
+) =>
+  make({
+    start: (spec) =>
+      Effect.sync(() => {
+        started.push(spec)
+        return CommandId.make(String(started.length))
+      }),
+    write: () => Effect.void,
+    read: () => {
+      const stdout = Buffer.from(output.stdout ?? "")
+      const stderr = Buffer.from(output.stderr ?? "")
+      return Effect.succeed({
+        stdout: { data: stdout, skipped: 0, skippedAt: 0 },
+        stderr: { data: stderr, skipped: 0, skippedAt: 0 },
+        next: { stdout: stdout.length, stderr: stderr.length },
+        end: output.end ?? { _tag: "Exited", code: 0, durationMs: 5 },
+      })
+    },
+  })
+
+export const limits: Limits["Type"] = {
+  image: "image",
+  runtime: undefined,
+  memory: 1,
+  workspace: 2,
+  home: 3,
+  tmp: 4,
+  cpus: 1,
+  pids: 64,
+  openFiles: 64,
+  firstUid: 20000,
+  sandboxes: 1,
+  commandTimeoutMs: 120_000,
+  maxCommandTimeoutMs: 600_000,
+  output: 1024 * 1024,
+  file: 1000,
+}
+
+/** A call on the owner's side whose session has this sandbox. */
+export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
+  operation: OperationId.make("o_1"),
+  session: { id: SessionId.make(`s_${"0".repeat(32)}`), name: null, epoch: 1 },
+  ownerNode: NodeId.make("owner"),
+  edgeNode: NodeId.make("edge"),
+  limits,
+  sandbox,
+})

@@ -1,0 +1,39 @@
+/** The rows of one session in memory, for what is tested above them. */
+import { Effect } from "effect"
+import type { OperationId } from "../../src/domain/Identity.ts"
+import type { Outcome } from "../../src/domain/Operation.ts"
+import { SessionMoved } from "../../src/domain/SessionError.ts"
+import type { Begun, SessionRows } from "../../src/session/SessionRows.ts"
+
+interface Row {
+  readonly inputHash: string
+  outcome: Outcome | undefined
+}
+
+export const make = () => {
+  const operations = new Map<OperationId, Row>()
+  /** The container of each `bind`, in order. */
+  const bound: Array<string | undefined> = []
+  const state = { epoch: 1, acknowledged: 0 }
+  const owned = <A>(epoch: number, then: () => A) =>
+    Effect.suspend(() => (epoch === state.epoch ? Effect.succeed(then()) : Effect.fail(new SessionMoved())))
+
+  const rows: SessionRows["Type"] = {
+    claim: () => Effect.sync(() => ({ epoch: ++state.epoch, name: null, lost: false, continued: true })),
+    bind: (_, epoch, container) => owned(epoch, () => void bound.push(container)),
+    acknowledgeLoss: (_, epoch) => owned(epoch, () => void state.acknowledged++),
+    begin: (_, epoch, { id, inputHash }) =>
+      owned(epoch, (): Begun => {
+        const known = operations.get(id)
+        if (known === undefined) {
+          operations.set(id, { inputHash, outcome: undefined })
+          return { _tag: "Begun" }
+        }
+        return known.outcome === undefined
+          ? { _tag: "Running", inputHash: known.inputHash }
+          : { _tag: "Ended", inputHash: known.inputHash, outcome: known.outcome }
+      }),
+    finish: (_, epoch, id, outcome) => owned(epoch, () => void (operations.get(id)!.outcome = outcome)),
+  }
+  return { rows, operations, bound, state }
+}

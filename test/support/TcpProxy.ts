@@ -1,0 +1,74 @@
+/** A way to a TCP server that a test can cut and restore, as a network does. */
+import { Effect } from "effect"
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
+
+export interface TcpProxy {
+  readonly port: number
+  /** Resets all connections, and those that come. */
+  readonly cut: Effect.Effect<void>
+  /** Carries nothing any more and tells nobody, as a network that drops packets. */
+  readonly stall: Effect.Effect<void>
+  /** Carries again. */
+  readonly restore: Effect.Effect<void>
+}
+
+/** Listens on a port of its own, until the scope closes. */
+export const make = (target: { readonly host: string; readonly port: number }) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.async<ReturnType<typeof proxy>>((resume) => {
+        const made = proxy(target)
+        made.server.listen(0, "127.0.0.1", () => resume(Effect.succeed(made)))
+      }),
+      ({ server, sockets }) =>
+        Effect.sync(() => {
+          server.close()
+          for (const socket of sockets) socket.destroy()
+        }),
+    ),
+    ({ server, sockets, set }): TcpProxy => ({
+      port: (server.address() as AddressInfo).port,
+      cut: Effect.sync(() => {
+        set("cut")
+        for (const socket of sockets) socket.resetAndDestroy()
+      }),
+      stall: Effect.sync(() => {
+        set("stalled")
+        for (const socket of sockets) socket.pause()
+      }),
+      restore: Effect.sync(() => {
+        set("open")
+        for (const socket of sockets) socket.resume()
+      }),
+    }),
+  )
+
+const proxy = (target: { readonly host: string; readonly port: number }) => {
+  const sockets = new Set<Socket>()
+  let mode: "open" | "cut" | "stalled" = "open"
+  const keep = (socket: Socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+    socket.on("error", () => undefined)
+    if (mode === "stalled") socket.pause()
+  }
+  const server: Server = createServer({ noDelay: true }, (client) => {
+    keep(client)
+    if (mode === "cut") return void client.resetAndDestroy()
+    const upstream = connect({ ...target, noDelay: true })
+    keep(upstream)
+    const forward = (from: Socket, to: Socket) => {
+      from.on("data", (data: Buffer) => {
+        if (!to.write(data)) {
+          from.pause()
+          to.once("drain", () => mode !== "stalled" && from.resume())
+        }
+      })
+      from.once("close", () => to.destroy())
+      if (mode === "stalled") from.pause()
+    }
+    forward(client, upstream)
+    forward(upstream, client)
+  })
+  return { server, sockets, set: (next: typeof mode) => void (mode = next) }
+}

@@ -1,0 +1,79 @@
+/** A node's layers as src/main.ts composes them, without the cluster, with settings of the test's own. */
+import { Config, ConfigProvider, Effect, Layer, Logger, LogLevel } from "effect"
+import * as Database from "../../src/database/Database.ts"
+import { Incarnation, NodeId, randomId } from "../../src/domain/Identity.ts"
+import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
+import { Docker } from "../../src/sandbox/Docker.ts"
+import { Limits } from "../../src/sandbox/Limits.ts"
+import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
+import { SessionRows } from "../../src/session/SessionRows.ts"
+import * as TestDatabase from "./TestDatabase.ts"
+
+type Values = Readonly<Record<string, string>>
+
+/** These settings and no others; what a test leaves out has its default. Nothing is logged. */
+export const settings = (values: Values) =>
+  Layer.merge(
+    Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(values)))),
+    Logger.minimumLogLevel(LogLevel.None),
+  )
+
+/** Another process: another incarnation, under another node id unless one is given. */
+export const identity = (values: { readonly node?: string; readonly cluster?: string } = {}) =>
+  Layer.effect(
+    NodeIdentity,
+    Effect.gen(function* () {
+      const incarnation = yield* randomId("i_")
+      return {
+        node: NodeId.make(values.node ?? `node-${incarnation.slice(2, 14)}`),
+        incarnation: Incarnation.make(incarnation),
+        cluster: values.cluster ?? `test-${yield* randomId("o_")}`,
+      }
+    }),
+  )
+
+/** The image that the tests were given, small limits, and what a test adds. */
+export const engineSettings = (values: Values = {}) =>
+  Layer.unwrapEffect(
+    Effect.map(Config.string("SANDBOX_IMAGE"), (image) => settings(engineValues(image, values))),
+  )
+
+/** Sandboxes on the real engine, under a cluster id that nobody else has. */
+export const engine = (values: Values = {}) =>
+  sandboxes.pipe(Layer.provideMerge(identity()), Layer.provideMerge(engineSettings(values)))
+
+/** The tables in an empty database, and rows of sessions in it, as one node sees them. */
+export const database = (values: Values = {}) =>
+  SessionRows.layer.pipe(
+    Layer.provideMerge(identity()),
+    Layer.provideMerge(Database.layer),
+    Layer.provideMerge(
+      Layer.unwrapScoped(Effect.map(TestDatabase.make, (url) => settings({ DATABASE_URL: url, ...values }))),
+    ),
+  )
+
+/** Sandboxes on the real engine, and an empty database. */
+export const both = (values: Values = {}) =>
+  sandboxes.pipe(
+    Layer.provideMerge(SessionRows.layer),
+    Layer.provideMerge(identity()),
+    Layer.provideMerge(Database.layer),
+    Layer.provideMerge(
+      Layer.unwrapScoped(
+        Effect.zipWith(TestDatabase.make, Config.string("SANDBOX_IMAGE"), (url, image) =>
+          settings({ DATABASE_URL: url, ...engineValues(image, values) }),
+        ),
+      ),
+    ),
+  )
+
+const sandboxes = Sandboxes.layer.pipe(Layer.provideMerge(Limits.layer), Layer.provideMerge(Docker.layer))
+
+const engineValues = (image: string, values: Values) => ({
+  SANDBOX_IMAGE: image,
+  SANDBOX_MEMORY: String(256 * 1024 * 1024),
+  SANDBOX_WORKSPACE: String(64 * 1024 * 1024),
+  SANDBOX_HOME: String(32 * 1024 * 1024),
+  SANDBOX_TMP: String(16 * 1024 * 1024),
+  ...values,
+})
