@@ -54,7 +54,7 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
           yield* answering(sql`
             INSERT INTO connection (id, principal, session_id, protocol_version, client, capabilities)
             VALUES (${id}, ${principal}, ${session.id}, ${hello.protocolVersion},
-              ${JSON.stringify(hello.client)}::jsonb, ${JSON.stringify(hello.capabilities)}::jsonb)`)
+              ${JSON.stringify(hello.client)}::json, ${JSON.stringify(hello.capabilities)}::json)`)
           return { id, session: session.id, protocolVersion: hello.protocolVersion }
         }),
 

@@ -5,6 +5,7 @@
  */
 import { Context, Effect } from "effect"
 import type Dockerode from "dockerode"
+import seccomp from "../../docker/seccomp.json" with { type: "json" }
 import { ContainerId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { SandboxError } from "../domain/SandboxError.ts"
@@ -106,7 +107,7 @@ const specification = (
       NetworkMode: "none",
       ReadonlyRootfs: true,
       CapDrop: ["ALL"],
-      SecurityOpt: ["no-new-privileges"],
+      SecurityOpt: ["no-new-privileges", `seccomp=${JSON.stringify(seccomp)}`],
       LogConfig: { Type: "none", Config: {} },
       Memory: memory,
       MemorySwap: memory,

@@ -1,6 +1,6 @@
 /** The rows of sessions as their principals see them; to anyone else a session does not exist. */
 import { SqlClient } from "@effect/sql"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { answering } from "../database/Database.ts"
 import { type Principal, randomId, SessionId } from "../domain/Identity.ts"
 import type { SessionSummary } from "../domain/Session.ts"
@@ -8,6 +8,8 @@ import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import { SessionClosed, SessionNotFound, TooManySessions } from "../domain/SessionError.ts"
 import { settings } from "../Settings.ts"
 import { Sessions } from "./Sessions.ts"
+
+const isSessionId = Schema.is(SessionId)
 
 export const layer = Layer.effect(
   SessionDirectory,
@@ -20,6 +22,7 @@ export const layer = Layer.effect(
     )
 
     const find = Effect.fn("SessionDirectory.find")(function* (principal: Principal, id: string) {
+      if (!isSessionId(id)) return yield* new SessionNotFound({ session: id })
       const rows = yield* sql<SessionSummary & { closed: boolean }>`
         SELECT ${columns}, closed_at IS NOT NULL AS closed FROM session WHERE id = ${id} AND principal = ${principal}`
       const row = rows[0]

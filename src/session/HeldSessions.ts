@@ -49,9 +49,21 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
       const sessions = new Map<SessionId, Held>()
 
+      const isResting = ({ operations }: Held) => operations.running().length === 0
+
+      /** On a full node the sandbox goes that was unused for longest, of those in which nothing was ever done. */
+      const makeWithRoom = Effect.catchTag(sandboxes.make, "Capacity", (full) => {
+        const [oldest] = [...sessions.values()]
+          .filter((held) => held.sandbox.isUnused() && isResting(held))
+          .sort((a, b) => a.usedAt - b.usedAt)
+        return oldest === undefined
+          ? Effect.fail(full)
+          : Effect.zipRight(oldest.sandbox.dropUnused, sandboxes.make)
+      })
+
       const hold = (id: SessionId): Held => {
         const claim: { current: Claim } = { current: unclaimed }
-        const sandbox = SessionSandbox.make(id, claim, sandboxes, rows)
+        const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make: makeWithRoom }, rows)
         const operations = Operations.make(
           id,
           claim,
@@ -86,10 +98,10 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       )
 
       const tidy = Effect.gen(function* () {
-        for (const [id, { operations, sandbox, usedAt, active }] of sessions) {
-          if (operations.running().length > 0) continue
-          if (performance.now() - usedAt > idleMs) yield* sandbox.dropUnused
-          if (!active && !sandbox.exists()) sessions.delete(id)
+        for (const [id, held] of sessions) {
+          if (!isResting(held)) continue
+          if (performance.now() - held.usedAt > idleMs) yield* held.sandbox.dropUnused
+          if (!held.active && !held.sandbox.exists()) sessions.delete(id)
         }
       })
       yield* tidy.pipe(Effect.repeat(Schedule.spaced(Math.min(idleMs / 2, 10_000))), Effect.forkScoped)

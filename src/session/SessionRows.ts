@@ -160,7 +160,7 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
             Effect.flatMap(
               sql`
                 WITH owned AS (SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch} FOR SHARE)
-                UPDATE operation SET state = ${outcome.state}, outcome = ${JSON.stringify(outcome)}::jsonb, ended_at = now()
+                UPDATE operation SET state = ${outcome.state}, outcome = ${JSON.stringify(outcome)}::json, ended_at = now()
                 FROM owned WHERE session_id = owned.id AND operation.id = ${operation} RETURNING 1`,
               refused(id),
             ),

@@ -17,6 +17,8 @@ export interface SessionSandbox {
   readonly exists: () => boolean
   /** Gives up a sandbox that turned out to be gone, after its caller was told. */
   readonly lose: Effect.Effect<void>
+  /** Whether there is one in which nothing was ever done. */
+  readonly isUnused: () => boolean
   /** Removes a sandbox in which nothing was ever done. */
   readonly dropUnused: Effect.Effect<void>
   readonly remove: Effect.Effect<void>
@@ -76,6 +78,7 @@ export const make = (
     acquire,
     exists: () => sandbox !== undefined && sandboxes.holds(sandbox.id),
     lose,
+    isUnused: () => sandbox !== undefined && !used,
     dropUnused: Effect.suspend(() => (sandbox === undefined || used ? Effect.void : lose)),
     remove: remove.pipe(lock.withPermits(1)),
   }

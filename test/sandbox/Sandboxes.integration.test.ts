@@ -34,7 +34,10 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
         assert.deepStrictEqual(HostConfig.CapDrop, ["ALL"])
         assert.isNotOk(HostConfig.CapAdd)
         assert.isFalse(HostConfig.Privileged)
-        assert.deepStrictEqual(HostConfig.SecurityOpt, ["no-new-privileges"])
+        assert.include(HostConfig.SecurityOpt, "no-new-privileges")
+        assert.isTrue(
+          HostConfig.SecurityOpt?.some((option: string) => option.startsWith('seccomp={"defaultAction"')),
+        )
         assert.strictEqual(HostConfig.LogConfig?.Type, "none")
         assert.strictEqual(HostConfig.IpcMode, "private")
         assert.notStrictEqual(HostConfig.PidMode, "host")
@@ -165,6 +168,39 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
       }),
     )
 
+    it.effect("system calls that ordinary programs do not need are refused", () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        yield* sandbox.files.write("/workspace/syscalls.py", Buffer.from(systemCalls))
+        const answers = JSON.parse(yield* output(sandbox, "python3 /workspace/syscalls.py")) as Record<
+          string,
+          string
+        >
+        for (const [name, answer] of Object.entries(answers)) {
+          assert.strictEqual(
+            answer,
+            name.startsWith("allowed ") ? "ok" : name === "clone3" ? "ENOSYS" : "EPERM",
+            name,
+          )
+        }
+        assert.isAbove(Object.keys(answers).length, 10)
+      }),
+    )
+
+    it.effect("threads, compilers, workers and process pools work under that", () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        for (const ordinary of [
+          "printf 'int main(){return 0;}' > a.c && gcc a.c -o a.out -pthread && ./a.out",
+          `node -e 'new (require("worker_threads").Worker)("1", {eval: true})'`,
+          "python3 -c 'import multiprocessing as m; assert m.Pool(2).map(abs, [1, -2]) == [1, 2]'",
+          "git init -q repository && python3 -m venv environment && npm --version",
+        ]) {
+          yield* output(sandbox, `mkdir -p ordinary && cd ordinary && ${ordinary}`)
+        }
+      }),
+    )
+
     it.effect("memory, processes and open files are bounded", () =>
       Effect.gen(function* () {
         const sandbox = yield* SharedSandbox
@@ -286,3 +322,27 @@ for child in children:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 print(len(children))`
+
+/** Tries what the seccomp profile refuses, and some that it must allow; numbers are those of x86_64 and aarch64. */
+const systemCalls = `
+import ctypes, errno, json, platform, socket
+libc = ctypes.CDLL(None, use_errno=True)
+x86 = platform.machine() == "x86_64"
+def call(x86_64, aarch64, *args):
+    ctypes.set_errno(0)
+    result = libc.syscall(x86_64 if x86 else aarch64, *args)
+    return "ok" if result >= 0 else errno.errorcode.get(ctypes.get_errno())
+def family(number, kind=socket.SOCK_STREAM):
+    try:
+        socket.socket(number, kind).close()
+        return "ok"
+    except OSError as error:
+        return errno.errorcode.get(error.errno)
+print(json.dumps({
+    "AF_VSOCK": family(40), "AF_ALG": family(38, 5), "AF_PACKET": family(17, 3),
+    "allowed AF_UNIX": family(1), "allowed AF_INET": family(2), "allowed AF_INET6": family(10),
+    "io_uring_setup": call(425, 425, 1, 0), "keyctl": call(250, 219, 0, 0, 0), "add_key": call(248, 217, 0, 0, 0, 0, 0),
+    "bpf": call(321, 280, 0, 0, 0), "userfaultfd": call(323, 282, 0), "perf_event_open": call(298, 241, 0, 0, 0, 0, 0),
+    "unshare": call(272, 97, 0x10000000), "mount": call(165, 40, 0, 0, 0, 0, 0), "clone3": call(435, 435, 0, 0),
+}))
+`

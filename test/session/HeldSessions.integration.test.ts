@@ -133,3 +133,27 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
     }),
   )
 })
+
+const full = { MAX_SANDBOXES: "2", IDLE_TIMEOUT: "10 minutes" }
+
+layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both(full))), {
+  excludeTestServices: true,
+  timeout: "60 seconds",
+})("HeldSessions on a full node", (it) => {
+  it.effect("drops the sandbox unused for longest, then refuses and leaves the others alone", () =>
+    Effect.gen(function* () {
+      const { claim } = yield* HeldSessions
+      const ids = yield* Effect.replicateEffect(SessionTable.insert(), 5)
+      const [looked, lookedLater, one, two, none] = yield* Effect.forEach(ids, claim)
+      const isBound = Effect.forEach(ids, (id) => Effect.map(container(id), (bound) => bound !== undefined))
+      yield* run(looked!, operation("list_files", {}))
+      yield* run(lookedLater!, operation("list_files", {}))
+      assert.propertyVal(yield* run(one!, exec("echo one > file")), "exit_code", 0)
+      assert.deepStrictEqual(yield* isBound, [false, true, true, false, false])
+      assert.propertyVal(yield* run(two!, exec("true")), "exit_code", 0)
+      assert.deepStrictEqual(yield* isBound, [false, false, true, true, false])
+      assert.deepInclude(yield* run(none!, exec("true")), { code: "capacity" })
+      assert.propertyVal(yield* run(one!, exec("cat file")), "stdout", "one\n")
+    }),
+  )
+})

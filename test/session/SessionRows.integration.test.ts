@@ -12,7 +12,11 @@ const box = (name: string) => ContainerId.make(name)
 
 const operation = (id: string) => ({ id: OperationId.make(id), tool: "exec", inputHash: `hash of ${id}` })
 
-const answered: Outcome = { _tag: "Answered", state: "succeeded", output: { stdout: "a\u0001\n'é🦀" } }
+const answered: Outcome = {
+  _tag: "Answered",
+  state: "succeeded",
+  output: { stdout: "a\u0000\ud800\u0001\n'é🦀" },
+}
 
 layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })("SessionRows", (it) => {
   describe("a claim", () => {

@@ -43,14 +43,15 @@ export const initial = Effect.gen(function* () {
   yield* sql`CREATE INDEX session_open ON session (principal, created_at) WHERE closed_at IS NULL`
   yield* sql`CREATE INDEX session_binding ON session (incarnation) WHERE container IS NOT NULL`
 
+  // json and not jsonb: what comes from clients and commands may hold U+0000, which jsonb refuses.
   yield* sql`
     CREATE TABLE connection (
       id text PRIMARY KEY,
       principal text NOT NULL,
       session_id text NOT NULL REFERENCES session ON DELETE CASCADE,
       protocol_version text NOT NULL,
-      client jsonb NOT NULL,
-      capabilities jsonb NOT NULL,
+      client json NOT NULL,
+      capabilities json NOT NULL,
       created_at timestamptz NOT NULL DEFAULT now(),
       seen_at timestamptz NOT NULL DEFAULT now()
     )`
@@ -64,7 +65,7 @@ export const initial = Effect.gen(function* () {
       tool text NOT NULL,
       input_hash text NOT NULL,
       state text NOT NULL,
-      outcome jsonb,
+      outcome json,
       started_at timestamptz NOT NULL DEFAULT now(),
       ended_at timestamptz,
       PRIMARY KEY (session_id, id)
