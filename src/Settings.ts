@@ -100,7 +100,12 @@ export const settings = {
     undefined,
     "Postgres of this cluster, `postgres://user:password@host:port/database`; one database a cluster",
   ),
-  databasePool: count("DATABASE_POOL", 10, "connections to Postgres for queries; cluster locks use 3 more"),
+  databasePool: count(
+    "DATABASE_POOL",
+    10,
+    "connections to Postgres for queries; cluster locks use 3 more",
+    2,
+  ),
 
   httpHost: text("HTTP_HOST", "127.0.0.1", "address that MCP is served on; off loopback needs API_TOKENS"),
   httpPort: port("HTTP_PORT", 8080, "port that MCP is served on"),

@@ -40,8 +40,8 @@ export const joinCluster = (
       id,
       databaseUrl: state.databaseUrl,
       settings: {
-        ...settings,
         ...NodeSettings.shared(),
+        ...settings,
         ...machine.environment,
         SANDBOX_IMAGE: machine.sandboxImage,
       },

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { settings } from "../../src/Settings.ts"
 import * as Port from "../process/Port.ts"
+import { isLoopback } from "../../src/domain/Loopback.ts"
 import * as Project from "../process/Project.ts"
 import { step } from "../process/Progress.ts"
 import { StartError } from "../process/StartError.ts"
@@ -68,8 +69,6 @@ const configured = Config.all({
       }),
   ),
 )
-
-const isLoopback = (host: string) => host === "localhost" || host === "::1" || host.startsWith("127.")
 
 const greeting = ({ mcpUrl, stateFile }: LocalCluster.LocalCluster, token: string | undefined) => {
   const headers = token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } }

@@ -84,7 +84,8 @@ const handle = (
   exit: Deferred.Deferred<ChildExit>,
   options: ChildOptions,
 ): Child => {
-  const exited = Deferred.await(exit)
+  // `stop` runs in a finalizer, where only what may be interrupted can time out.
+  const exited = Effect.interruptible(Deferred.await(exit))
   const running = Effect.map(Deferred.isDone(exit), (done) => !done)
   const signal = (name: NodeJS.Signals) => Effect.sync(() => process.kill(name))
   const stop = Effect.gen(function* () {

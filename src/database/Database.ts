@@ -70,6 +70,8 @@ export const answering = <A, E, R>(
   effect: Effect.Effect<A, E | SqlError.SqlError, R>,
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | Unavailable, R> =>
   effect.pipe(
+    // Also where the caller may not be interrupted: the time limit could not end the query otherwise.
+    Effect.interruptible,
     Effect.timeoutFail({ duration: "5 seconds", onTimeout: () => new Unavailable({ what: "Postgres" }) }),
     Effect.catchIf(
       (error): error is (E | SqlError.SqlError) & SqlError.SqlError => error instanceof SqlError.SqlError,
@@ -88,7 +90,9 @@ const migrate = exclusively(Migrator.make({})({ loader: Migrator.fromRecord({ "0
 
 const withSilence = (url: string, silence: Duration.Duration) => {
   const parsed = new URL(url)
-  parsed.searchParams.set("options", `-c idle_session_timeout=${Math.round(Duration.toMillis(silence))}`)
+  const limit = `-c idle_session_timeout=${Math.round(Duration.toMillis(silence))}`
+  const given = parsed.searchParams.get("options")
+  parsed.searchParams.set("options", given === null ? limit : `${given} ${limit}`)
   return parsed.toString()
 }
 

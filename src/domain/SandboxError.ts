@@ -1,5 +1,6 @@
 /** What can go wrong between a node and its sandboxes. */
 import { Schema } from "effect"
+import { ContainerId } from "./Identity.ts"
 
 /** The engine refused or did not answer. Nothing was changed in the workspace. */
 export class SandboxError extends Schema.TaggedError<SandboxError>()("SandboxError", {
@@ -13,7 +14,9 @@ export class SandboxError extends Schema.TaggedError<SandboxError>()("SandboxErr
 }
 
 /** The container is gone: killed from inside or removed from outside. Its files went with it. */
-export class SandboxLost extends Schema.TaggedError<SandboxLost>()("SandboxLost", {}) {
+export class SandboxLost extends Schema.TaggedError<SandboxLost>()("SandboxLost", {
+  container: ContainerId,
+}) {
   override get message() {
     return "The sandbox ended while it was in use; its files and processes are gone."
   }

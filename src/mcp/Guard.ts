@@ -3,6 +3,7 @@
  * rebound its own name to this address (MCP, "Transports", security warning).
  */
 import { Context, Effect, Layer } from "effect"
+import { isLoopback } from "../domain/Loopback.ts"
 import { settings } from "../Settings.ts"
 import { Principals } from "./Principals.ts"
 
@@ -41,10 +42,5 @@ export class Guard extends Context.Tag("codegen-mcp/mcp/Guard")<
     }),
   )
 }
-
-/** Whether a name or address stands for this machine alone. */
-export const isLoopback = (name: string | undefined) =>
-  name !== undefined &&
-  (name === "localhost" || name === "[::1]" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name))
 
 const nameOf = (url: string) => (URL.canParse(url) ? new URL(url).hostname : undefined)

@@ -42,12 +42,14 @@ export const layer = Layer.scoped(
     )
     yield* Effect.addFinalizer(() =>
       sql`UPDATE node SET ended_at = now() WHERE incarnation = ${incarnation}`.pipe(
+        Effect.interruptible,
         Effect.timeout("2 seconds"),
         Effect.ignore,
       ),
     )
     const beat = sql<{ ended: boolean }>`
-      UPDATE node SET seen_at = now() WHERE incarnation = ${incarnation} RETURNING ended_at IS NOT NULL AS ended`.pipe(
+      INSERT INTO node (incarnation, id, engine) VALUES (${incarnation}, ${node}, ${engine})
+      ON CONFLICT (incarnation) DO UPDATE SET seen_at = now() RETURNING ended_at IS NOT NULL AS ended`.pipe(
       Effect.timeout("5 seconds"),
       Effect.catchAll((error) => Effect.as(Effect.logWarning("no heartbeat", error.message), [])),
       Effect.filterOrFail(

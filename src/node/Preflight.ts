@@ -1,7 +1,7 @@
 /** What can be found wrong before a node starts anything: settings, and ports that somebody else holds. */
 import { type Config, Effect, Schema } from "effect"
 import { createServer } from "node:net"
-import { isLoopback } from "../mcp/Guard.ts"
+import { isLoopback } from "../domain/Loopback.ts"
 import { Principals } from "../mcp/Principals.ts"
 import { settings } from "../Settings.ts"
 import { portProblem } from "./StartFailure.ts"

@@ -38,6 +38,8 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
           try: () => call(docker),
           catch: (cause) => new SandboxError({ operation, cause }),
         }).pipe(
+          // Also where the caller may not be interrupted: the time limit could not end the call otherwise.
+          Effect.interruptible,
           Effect.timeoutFail({
             duration: Duration.seconds(30),
             onTimeout: () => new SandboxError({ operation, cause: "the engine did not answer within 30 s" }),

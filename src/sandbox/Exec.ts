@@ -65,7 +65,7 @@ export const open = Effect.fnUntraced(function* (container: ContainerId, options
   return { exec, stream, ended: Deferred.await(ended), exited }
 })
 
-/** Runs a short program of our own to its end, keeping `limit` bytes of its output. */
+/** Runs a short program of our own to its end, keeping `limit` bytes of its output, or a little more. */
 export const run = (
   container: ContainerId,
   argv: ReadonlyArray<string>,
@@ -88,17 +88,18 @@ export const run = (
       duration: "60 seconds",
       onTimeout: () => new SandboxError({ operation: "exec", cause: "it did not end within 60 s" }),
     }),
-    lostIfGone,
+    lostIfGone(container),
   )
 
 /** Makes `SandboxLost` of what the engine says of a container that is removed (404) or does not run (409). */
-export function lostIfGone<A, E, R>(effect: Effect.Effect<A, E | SandboxError, R>) {
-  return Effect.catchIf(
-    effect,
-    (error): error is (E | SandboxError) & SandboxError => error instanceof SandboxError && isGone(error),
-    () => Effect.fail(new SandboxLost()),
-  )
-}
+export const lostIfGone =
+  (container: ContainerId) =>
+  <A, E, R>(effect: Effect.Effect<A, E | SandboxError, R>) =>
+    Effect.catchIf(
+      effect,
+      (error): error is (E | SandboxError) & SandboxError => error instanceof SandboxError && isGone(error),
+      () => Effect.fail(new SandboxLost({ container })),
+    )
 
 const isGone = (error: SandboxError) =>
   statusOf(error) === 404 ||

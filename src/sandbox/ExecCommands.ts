@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (container: ContainerId) {
     const { code } = yield* signal(id, "SIGKILL")
     if (code === 0) return
     yield* docker.use("remove", (docker) => docker.getContainer(container).kill())
-    return yield* new SandboxLost()
+    return yield* new SandboxLost({ container })
   })
 
   const start = Effect.fnUntraced(
@@ -82,14 +82,15 @@ export const make = Effect.fnUntraced(function* (container: ContainerId) {
         Effect.as(Deferred.await(cancelled), "Cancelled"),
       ])
       const end = Effect.gen(function* () {
-        const how = yield* first
+        // The engine stopped telling of it: nothing may run on without its time limit.
+        const how = yield* first.pipe(Effect.tapError(() => Effect.ignore(kill(id))))
         if (typeof how === "number") yield* started(how, stdout)
         else yield* Effect.zipRight(kill(id), Effect.timeoutOption(exited, "5 seconds"))
         const durationMs = Math.round(performance.now() - startedAt)
         return typeof how === "number"
           ? { _tag: "Exited" as const, code: how, durationMs }
           : { _tag: how, durationMs }
-      }).pipe(Exec.lostIfGone)
+      }).pipe(Exec.lostIfGone(container))
       yield* FiberMap.run(
         fibers,
         id,
@@ -97,7 +98,7 @@ export const make = Effect.fnUntraced(function* (container: ContainerId) {
       )
       return id
     },
-    Exec.lostIfGone,
+    Exec.lostIfGone(container),
     Effect.provideService(Docker, docker),
     Effect.uninterruptible,
   )
@@ -140,7 +141,7 @@ export const make = Effect.fnUntraced(function* (container: ContainerId) {
     signal: (id: CommandId, name: string) => Effect.asVoid(signal(id, name)),
     resize: Effect.fnUntraced(function* (id: CommandId, columns: number, rows: number) {
       const { resize } = yield* get(id)
-      yield* docker.use("exec", () => resize(columns, rows)).pipe(Exec.lostIfGone)
+      yield* docker.use("exec", () => resize(columns, rows)).pipe(Exec.lostIfGone(container))
     }),
     forget: Effect.fnUntraced(function* (id: CommandId) {
       const command = commands.get(id)

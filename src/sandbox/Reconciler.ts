@@ -14,16 +14,35 @@ import { Sandboxes } from "./Sandboxes.ts"
 export const layer = Layer.scopedDiscard(
   Effect.gen(function* () {
     const interval = yield* settings.reconcileInterval.config
-    yield* reconcile.pipe(
-      Effect.catchAll((error) => Effect.logWarning("leftovers could not be looked for", error.message)),
+    const expiryMs = Duration.toMillis(yield* settings.nodeExpiry.config)
+    const pauseMs = Duration.toMillis(interval) + 30_000
+    let looked = -Infinity
+    let steadySince = Infinity
+    const round = Effect.suspend(() => {
+      const now = performance.now()
+      if (now - looked > pauseMs) steadySince = now
+      looked = now
+      return reconcile(now - steadySince > expiryMs)
+    })
+    yield* round.pipe(
+      Effect.timeout("30 seconds"),
+      Effect.catchAll((error) => {
+        steadySince = Infinity
+        looked = -Infinity
+        return Effect.logWarning("leftovers could not be looked for", error.message)
+      }),
       Effect.repeat(Schedule.spaced(interval)),
       Effect.forkScoped,
     )
   }),
 )
 
-/** Looks once, and answers with the containers that it removed. */
-export const reconcile = Effect.gen(function* () {
+/**
+ * Looks once, and answers with the containers that it removed. After an outage of Postgres, or a pause of this
+ * node, every node seems dead until its next heartbeat: only where all has been `steady` for as long as a dead
+ * node is waited for, silence counts. A node that said that it ends is dead at once.
+ */
+export const reconcile = Effect.fn("Reconciler.reconcile")(function* (steady: boolean) {
   const sql = yield* SqlClient.SqlClient
   const sandboxes = yield* Sandboxes
   const { incarnation } = yield* NodeIdentity
@@ -31,11 +50,12 @@ export const reconcile = Effect.gen(function* () {
   const expiry = Duration.toSeconds(yield* settings.nodeExpiry.config)
 
   const containers = yield* Container.list
-  const live = yield* sql<{ incarnation: string }>`
-    SELECT incarnation FROM node WHERE ended_at IS NULL AND seen_at > now() - make_interval(secs => ${expiry})`
+  const nodes = yield* sql<{ incarnation: string; ended: boolean }>`
+    SELECT incarnation, ended_at IS NOT NULL AS ended FROM node
+    WHERE ended_at IS NOT NULL OR seen_at > now() - make_interval(secs => ${expiry})`
   const bound = yield* sql<{ container: string }>`
     SELECT container FROM session WHERE incarnation = ${incarnation} AND container IS NOT NULL AND closed_at IS NULL`
-  const alive = new Set(live.map((row) => row.incarnation))
+  const known = new Map(nodes.map((row) => [row.incarnation, row.ended]))
   const bindings = new Set(bound.map((row) => row.container))
 
   const now = yield* Clock.currentTimeMillis
@@ -44,9 +64,9 @@ export const reconcile = Effect.gen(function* () {
       now - container.createdAt > grace &&
       (container.incarnation === incarnation
         ? !sandboxes.holds(container.id) || !bindings.has(container.id)
-        : !alive.has(container.incarnation)),
+        : (known.get(container.incarnation) ?? steady)),
   )
   yield* Effect.forEach(leftovers, ({ id }) => sandboxes.remove(id), { concurrency: 4, discard: true })
   if (leftovers.length > 0) yield* Effect.logInfo(`removed ${leftovers.length} leftover containers`)
   return leftovers.map(({ id }) => id)
-}).pipe(Effect.withSpan("Reconciler.reconcile"))
+})

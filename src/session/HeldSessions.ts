@@ -98,10 +98,9 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       )
 
       const tidy = Effect.gen(function* () {
-        for (const [id, held] of sessions) {
-          if (!isResting(held)) continue
-          if (performance.now() - held.usedAt > idleMs) yield* held.sandbox.dropUnused
-          if (!held.active && !held.sandbox.exists()) sessions.delete(id)
+        for (const [id, held] of [...sessions]) {
+          if (isResting(held) && performance.now() - held.usedAt > idleMs) yield* held.sandbox.dropUnused
+          if (!held.active && isResting(held) && !held.sandbox.exists()) sessions.delete(id)
         }
       })
       yield* tidy.pipe(Effect.repeat(Schedule.spaced(Math.min(idleMs / 2, 10_000))), Effect.forkScoped)
@@ -109,13 +108,19 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       return {
         claim: Effect.fn("HeldSessions.claim")(function* (id) {
           const held = sessions.get(id) ?? hold(id)
-          const claim = yield* rows.claim(id, held.claim.current.epoch, held.operations.running())
+          sessions.set(id, held)
+          held.active = true
+          const claim = yield* rows
+            .claim(
+              id,
+              { epoch: held.claim.current.epoch, container: held.sandbox.container() },
+              held.operations.running(),
+            )
+            .pipe(Effect.onError(() => Effect.sync(() => (held.active = false))))
           if (!claim.continued) yield* Effect.zipRight(held.operations.interrupt, held.sandbox.remove)
           held.claim.current = claim
-          held.active = true
-          sessions.set(id, held)
           return held.operations
-        }),
+        }, Effect.uninterruptible),
         rest: (id) =>
           Effect.sync(() => {
             const held = sessions.get(id)

@@ -6,8 +6,9 @@
 import { Deferred, Effect, Exit, Fiber, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { type Explained, failureOf } from "../domain/Failure.ts"
-import type { OperationId, SessionId } from "../domain/Identity.ts"
+import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
 import type { Operation, Outcome } from "../domain/Operation.ts"
+import { SandboxLost } from "../domain/SandboxError.ts"
 import {
   OperationIdReused,
   type SessionError,
@@ -49,7 +50,7 @@ export const make = (
   claim: { readonly current: Claim },
   rows: SessionRows["Type"],
   callOf: (tool: AnyOwnerTool, operation: Operation) => OwnerCall,
-  onLost: Effect.Effect<void>,
+  onLost: (container: ContainerId) => Effect.Effect<void>,
 ): Operations => {
   const entries = new Map<OperationId, Entry>()
   const unread: Array<OperationId> = []
@@ -138,7 +139,7 @@ export const make = (
           output: encoded,
         })),
       ),
-      Effect.tapError((error) => (error._tag === "SandboxLost" ? onLost : Effect.void)),
+      Effect.tapError((error) => (error instanceof SandboxLost ? onLost(error.container) : Effect.void)),
       Effect.catchAll((error: Explained) =>
         Effect.succeed<Outcome>({ _tag: "Failed", state: "failed", failure: failureOf(error) }),
       ),
@@ -155,6 +156,8 @@ export const make = (
       const outcome = yield* Effect.timeoutOption(Deferred.await(entry.outcome), waitMs)
       if (Option.isNone(outcome)) return undefined
       entries.delete(id)
+      const index = unread.indexOf(id)
+      if (index >= 0) unread.splice(index, 1)
       return outcome.value
     }),
     running,

@@ -37,13 +37,13 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
   SessionRows,
   {
     /**
-     * Makes this incarnation the owner. `heldEpoch` is the epoch that this node claimed last, 0 for none: where
-     * it is still the session's, nobody owned it in between, and sandbox and running operations go on.
-     * Otherwise the session has no sandbox any more, and its running operations end as interrupted.
+     * Makes this incarnation the owner. `held` is what this node holds from its last claim: where nobody owned the
+     * session in between, sandbox and running operations go on. Otherwise the session has no sandbox any more, and
+     * its running operations end as interrupted.
      */
     readonly claim: (
       id: SessionId,
-      heldEpoch: number,
+      held: { readonly epoch: number; readonly container: ContainerId | undefined },
       running: ReadonlyArray<OperationId>,
     ) => Effect.Effect<Claim, SessionNotFound | SessionClosed | Unavailable>
     /** Binds a sandbox to the session, before anything runs in it. `undefined`: it has none, and nothing to lose. */
@@ -87,15 +87,23 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
 
       return {
         claim: Effect.fn("SessionRows.claim")(
-          function* (id, heldEpoch, running) {
+          function* (id, held, running) {
+            // An earlier claim of this node may have been made without an answer: then the epoch is another,
+            // but the binding is still ours. Another owner's claim would have ended it.
             const claimed = yield* sql<Claim>`
+              WITH before AS (
+                SELECT id, epoch = ${held.epoch} OR coalesce(
+                  incarnation = ${incarnation} AND container = ${held.container ?? null}, false
+                ) AS continued
+                FROM session WHERE id = ${id} AND closed_at IS NULL FOR UPDATE
+              )
               UPDATE session SET
                 epoch = epoch + 1, node = ${node}, incarnation = ${incarnation},
-                container = CASE WHEN epoch = ${heldEpoch} THEN container END,
-                lost = lost OR (used AND container IS NOT NULL AND epoch <> ${heldEpoch}),
-                used = used AND epoch = ${heldEpoch}
-              WHERE id = ${id} AND closed_at IS NULL
-              RETURNING epoch, name, lost, epoch - 1 = ${heldEpoch} AS continued`
+                container = CASE WHEN continued THEN container END,
+                lost = lost OR (used AND container IS NOT NULL AND NOT continued),
+                used = used AND continued
+              FROM before WHERE session.id = before.id
+              RETURNING epoch, name, lost, continued`
             const claim = claimed[0]
             if (claim === undefined) {
               const known = yield* sql`SELECT 1 FROM session WHERE id = ${id}`

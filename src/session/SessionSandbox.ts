@@ -3,7 +3,7 @@
  * in it, is reported once, by `WorkspaceLost` to a call that is not run; the next call starts a new one.
  */
 import { Effect } from "effect"
-import type { SessionId } from "../domain/Identity.ts"
+import type { ContainerId, SessionId } from "../domain/Identity.ts"
 import { WorkspaceLost } from "../domain/SessionError.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Sandboxes } from "../sandbox/Sandboxes.ts"
@@ -15,8 +15,10 @@ export interface SessionSandbox {
   readonly acquire: (changes: boolean) => OwnerCall["sandbox"]
   /** Whether there is one that this node still holds. */
   readonly exists: () => boolean
-  /** Gives up a sandbox that turned out to be gone, after its caller was told. */
-  readonly lose: Effect.Effect<void>
+  /** The container of the sandbox that the session had last. */
+  readonly container: () => ContainerId | undefined
+  /** Gives up the sandbox if it turned out to be gone, after its caller was told. */
+  readonly lose: (id: ContainerId) => Effect.Effect<void>
   /** Whether there is one in which nothing was ever done. */
   readonly isUnused: () => boolean
   /** Removes a sandbox in which nothing was ever done. */
@@ -44,7 +46,7 @@ export const make = (
 
   const unbind = Effect.suspend(() => rows.bind(id, claim.current.epoch, undefined))
 
-  const lose = Effect.zipRight(remove, Effect.ignore(unbind)).pipe(lock.withPermits(1))
+  const giveUp = Effect.zipRight(remove, Effect.ignore(unbind))
 
   const acquire = Effect.fnUntraced(
     function* (changes: boolean) {
@@ -77,9 +79,13 @@ export const make = (
   return {
     acquire,
     exists: () => sandbox !== undefined && sandboxes.holds(sandbox.id),
-    lose,
+    container: () => sandbox?.id,
+    // Another call may have found it gone before, and the sandbox be a new one by now.
+    lose: (id) => Effect.suspend(() => (sandbox?.id === id ? giveUp : Effect.void)).pipe(lock.withPermits(1)),
     isUnused: () => sandbox !== undefined && !used,
-    dropUnused: Effect.suspend(() => (sandbox === undefined || used ? Effect.void : lose)),
+    dropUnused: Effect.suspend(() => (sandbox === undefined || used ? Effect.void : giveUp)).pipe(
+      lock.withPermits(1),
+    ),
     remove: remove.pipe(lock.withPermits(1)),
   }
 }

@@ -27,13 +27,14 @@ export const sweep = Effect.gen(function* () {
     RETURNING id`
   yield* sql`DELETE FROM operation WHERE ended_at < ${ago(retention)}`
   yield* sql`DELETE FROM session WHERE closed_at < ${ago(retention)}`
-  yield* sql`DELETE FROM node WHERE seen_at < ${ago(retention)}`
+  yield* sql`DELETE FROM node WHERE seen_at < now() - interval '1 day'`
   return closed.length
 }).pipe(Effect.withSpan("Sweeper.sweep"))
 
 /** Looks at once, and then every 10 seconds. */
 export const layer = Layer.scopedDiscard(
   sweep.pipe(
+    Effect.timeout("30 seconds"),
     Effect.catchAll((error) => Effect.logWarning("ended sessions could not be swept", error.message)),
     Effect.repeat(Schedule.spaced("10 seconds")),
     Effect.forkScoped,

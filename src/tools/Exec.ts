@@ -111,7 +111,7 @@ const specOf = (
   limits: { readonly commandTimeoutMs: number; readonly maxCommandTimeoutMs: number },
 ): Effect.Effect<CommandSpec, InvalidArguments> => {
   const [program, ...args] = input.argv ?? (input.command === undefined ? [] : shell(input.command))
-  const timeoutMs = input.timeout_ms ?? limits.commandTimeoutMs
+  const timeoutMs = input.timeout_ms ?? Math.min(limits.commandTimeoutMs, limits.maxCommandTimeoutMs)
   if ((input.argv === undefined) === (input.command === undefined) || program === undefined) {
     return Effect.fail(new InvalidArguments({ problem: "Give either `command` or `argv`, and not both." }))
   }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Explained, failureOf } from "../../src/domain/Failure.ts"
-import { OperationId, SessionId } from "../../src/domain/Identity.ts"
+import { ContainerId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import {
   Capacity,
   CommandNotStarted,
@@ -34,7 +34,7 @@ const errors: ReadonlyArray<readonly [code: string, error: Explained]> = [
   ["too_many_sessions", new TooManySessions({ limit: 3 })],
   ["unavailable", new Unavailable({ what: "Postgres" })],
   ["sandbox_error", new SandboxError({ operation: "create", cause: "no space" })],
-  ["sandbox_lost", new SandboxLost()],
+  ["sandbox_lost", new SandboxLost({ container: ContainerId.make("gone") })],
   ["command_not_started", new CommandNotStarted({ reason: "no such program" })],
   ["capacity", new Capacity({ limit: 2 })],
   ["path_outside_workspace", new FileError({ path: "/etc", reason: "outside" })],

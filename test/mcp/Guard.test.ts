@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Guard, isLoopback } from "../../src/mcp/Guard.ts"
+import { isLoopback } from "../../src/domain/Loopback.ts"
+import { Guard } from "../../src/mcp/Guard.ts"
 import { Principals } from "../../src/mcp/Principals.ts"
 import * as TestNode from "../support/TestNode.ts"
 

@@ -17,7 +17,7 @@ const lookAfter = (ms: number) =>
   Effect.clockWith((clock) => {
     const currentTimeMillis = Effect.map(clock.currentTimeMillis, (now) => now + ms)
     return Effect.withClock(
-      reconcile,
+      reconcile(true),
       Object.assign(Object.create(clock) as typeof clock, { currentTimeMillis }),
     )
   })
@@ -52,7 +52,7 @@ const bound = Effect.gen(function* () {
   const { make } = yield* Sandboxes
   const { bind, claim } = yield* SessionRows
   const session = yield* SessionTable.insert()
-  const { epoch } = yield* claim(session, 0, [])
+  const { epoch } = yield* claim(session, { epoch: 0, container: undefined }, [])
   const { id } = yield* make
   yield* bind(session, epoch, id)
   return { id, session }
@@ -86,7 +86,7 @@ layer(TestNode.both({ RECONCILE_GRACE: "30 seconds", NODE_EXPIRY: "15 seconds" }
       const unbound = yield* make
       const [closed, moved] = [yield* bound, yield* bound]
       yield* sql`UPDATE session SET closed_at = now() WHERE id = ${closed.session}`
-      yield* claim(moved.session, 0, [])
+      yield* claim(moved.session, { epoch: 0, container: undefined }, [])
       const removed = yield* later
       for (const id of [unbound.id, closed.id, moved.id]) {
         assert.include(removed, id)

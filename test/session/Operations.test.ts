@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { type CommandId, type CommandSpec } from "../../src/domain/Command.ts"
-import { NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
+import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Operation, Outcome } from "../../src/domain/Operation.ts"
 import { Capacity, SandboxLost } from "../../src/domain/SandboxError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
@@ -45,7 +45,7 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       claim,
       memory.rows,
       () => FakeSandbox.call(sandbox ?? Effect.succeed(held)),
-      Effect.sync(() => void losses++),
+      () => Effect.sync(() => void losses++),
     )
     return {
       ...operations,
@@ -239,7 +239,9 @@ describe("Operations", () => {
 
   it.effect("tells the session when its sandbox turned out to be gone", () =>
     Effect.gen(function* () {
-      const gone = FakeSandbox.make({ start: () => Effect.fail(new SandboxLost()) })
+      const gone = FakeSandbox.make({
+        start: () => Effect.fail(new SandboxLost({ container: ContainerId.make("gone") })),
+      })
       const { losses, run } = yield* make(Effect.succeed(gone))
       assert.strictEqual(failureOf(yield* run(exec("a", "ls")))?.code, "sandbox_lost")
       assert.strictEqual(losses(), 1)

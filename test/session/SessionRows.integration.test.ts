@@ -18,6 +18,12 @@ const answered: Outcome = {
   output: { stdout: "a\u0000\ud800\u0001\n'é🦀" },
 }
 
+/** What a node holds from its last claim. */
+const held = (epoch: number, container?: string) => ({
+  epoch,
+  container: container === undefined ? undefined : box(container),
+})
+
 layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })("SessionRows", (it) => {
   describe("a claim", () => {
     it.effect("raises the epoch and names this node and incarnation, each time", () =>
@@ -25,13 +31,13 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         const { claim } = yield* SessionRows
         const { node, incarnation } = yield* NodeIdentity
         const id = yield* SessionTable.insert({ name: "claimed" })
-        assert.deepStrictEqual(yield* claim(id, 0, []), {
+        assert.deepStrictEqual(yield* claim(id, held(0), []), {
           epoch: 1,
           name: "claimed",
           lost: false,
           continued: true,
         } as never)
-        assert.strictEqual((yield* claim(id, 1, [])).epoch, 2)
+        assert.strictEqual((yield* claim(id, held(1), [])).epoch, 2)
         assert.deepInclude(yield* SessionTable.row(id), { epoch: 2, node, incarnation })
       }),
     )
@@ -40,7 +46,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       Effect.gen(function* () {
         const { claim } = yield* SessionRows
         const id = yield* SessionTable.insert()
-        const claims = yield* Effect.replicateEffect(claim(id, 0, []), 20, {
+        const claims = yield* Effect.replicateEffect(claim(id, held(0), []), 20, {
           concurrency: "unbounded",
         })
         assert.deepStrictEqual(
@@ -55,10 +61,10 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         const { claim } = yield* SessionRows
         const sql = yield* SqlClient.SqlClient
         const unknown = SessionId.make(yield* randomId("s_"))
-        assert.strictEqual((yield* Effect.flip(claim(unknown, 0, [])))._tag, "SessionNotFound")
+        assert.strictEqual((yield* Effect.flip(claim(unknown, held(0), [])))._tag, "SessionNotFound")
         const id = yield* SessionTable.insert()
         yield* sql`UPDATE session SET closed_at = now() WHERE id = ${id}`
-        assert.strictEqual((yield* Effect.flip(claim(id, 0, [])))._tag, "SessionClosed")
+        assert.strictEqual((yield* Effect.flip(claim(id, held(0), [])))._tag, "SessionClosed")
       }),
     )
 
@@ -66,17 +72,17 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       Effect.gen(function* () {
         const { begin, claim, finish } = yield* SessionRows
         const id = yield* SessionTable.insert()
-        const { epoch } = yield* claim(id, 0, [])
+        const { epoch } = yield* claim(id, held(0), [])
         for (const name of ["ended", "here", "left"]) yield* begin(id, epoch, operation(name))
         yield* finish(id, epoch, OperationId.make("ended"), answered)
-        const again = yield* claim(id, epoch, [OperationId.make("here")])
+        const again = yield* claim(id, held(epoch), [OperationId.make("here")])
         assert.isTrue(again.continued)
         assert.deepStrictEqual(yield* SessionTable.states(id), {
           ended: "succeeded",
           here: "running",
           left: "interrupted",
         })
-        yield* claim(id, again.epoch, [])
+        yield* claim(id, held(again.epoch), [])
         assert.propertyVal(yield* SessionTable.states(id), "here", "interrupted")
       }),
     )
@@ -86,10 +92,10 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         const { begin, claim } = yield* SessionRows
         const [one, other] = [yield* SessionTable.insert(), yield* SessionTable.insert()]
         for (const id of [one, other]) {
-          yield* claim(id, 0, [])
+          yield* claim(id, held(0), [])
           yield* begin(id, 1, operation("same"))
         }
-        yield* claim(one, 0, [])
+        yield* claim(one, held(0), [])
         assert.deepStrictEqual(yield* SessionTable.states(other), { same: "running" })
       }),
     )
@@ -106,10 +112,10 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         ]
         for (const { bound, used, heldEpoch, lost } of cases) {
           const id = yield* SessionTable.insert()
-          yield* claim(id, 0, [])
+          yield* claim(id, held(0), [])
           if (bound) yield* bind(id, 1, box("mine"))
           if (used) yield* begin(id, 1, operation("a"))
-          const claimed = yield* claim(id, heldEpoch, [])
+          const claimed = yield* claim(id, held(heldEpoch), [])
           assert.strictEqual(claimed.lost, lost, JSON.stringify({ bound, used, heldEpoch }))
           assert.strictEqual(claimed.continued, heldEpoch === 1)
           assert.deepInclude(yield* SessionTable.row(id), {
@@ -121,16 +127,31 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       }),
     )
 
+    it.effect("goes on after a claim of this node that was made but not answered", () =>
+      Effect.gen(function* () {
+        const { begin, bind, claim } = yield* SessionRows
+        const id = yield* SessionTable.insert()
+        yield* claim(id, held(0), [])
+        yield* bind(id, 1, box("mine"))
+        yield* begin(id, 1, operation("running"))
+        yield* claim(id, held(1, "mine"), [OperationId.make("running")])
+        const again = yield* claim(id, held(1, "mine"), [OperationId.make("running")])
+        assert.deepInclude(again, { epoch: 3, continued: true, lost: false })
+        assert.deepInclude(yield* SessionTable.row(id), { container: "mine" })
+        assert.deepStrictEqual(yield* SessionTable.states(id), { running: "running" })
+      }),
+    )
+
     it.effect("by a node whose sandbox another owner replaced keeps neither sandbox nor operations", () =>
       Effect.gen(function* () {
         const { begin, bind, claim } = yield* SessionRows
         const id = yield* SessionTable.insert()
-        yield* claim(id, 0, [])
+        yield* claim(id, held(0), [])
         yield* bind(id, 1, box("old"))
-        yield* claim(id, 0, [])
+        yield* claim(id, held(0), [])
         yield* bind(id, 2, box("new"))
         yield* begin(id, 2, operation("running"))
-        const back = yield* claim(id, 1, [OperationId.make("running")])
+        const back = yield* claim(id, held(1, "old"), [OperationId.make("running")])
         assert.deepInclude(back, { continued: false, lost: true })
         assert.deepInclude(yield* SessionTable.row(id), { container: null })
         assert.deepStrictEqual(yield* SessionTable.states(id), { running: "interrupted" })
@@ -141,10 +162,10 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       Effect.gen(function* () {
         const { acknowledgeLoss, claim } = yield* SessionRows
         const id = yield* SessionTable.insert({ lost: true })
-        assert.isTrue((yield* claim(id, 0, [])).lost)
-        assert.isTrue((yield* claim(id, 0, [])).lost)
+        assert.isTrue((yield* claim(id, held(0), [])).lost)
+        assert.isTrue((yield* claim(id, held(0), [])).lost)
         yield* acknowledgeLoss(id, 2)
-        assert.isFalse((yield* claim(id, 0, [])).lost)
+        assert.isFalse((yield* claim(id, held(0), [])).lost)
       }),
     )
   })
@@ -154,9 +175,9 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       Effect.gen(function* () {
         const { acknowledgeLoss, begin, bind, claim, finish } = yield* SessionRows
         const id = yield* SessionTable.insert({ lost: true })
-        const { epoch } = yield* claim(id, 0, [])
+        const { epoch } = yield* claim(id, held(0), [])
         yield* begin(id, epoch, operation("running"))
-        yield* claim(id, 0, [OperationId.make("running")])
+        yield* claim(id, held(0), [OperationId.make("running")])
         const before = [yield* SessionTable.row(id), yield* SessionTable.states(id)]
         for (const write of [
           bind(id, epoch, box("stale")),
@@ -175,7 +196,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         const { acknowledgeLoss, begin, bind, claim } = yield* SessionRows
         const sql = yield* SqlClient.SqlClient
         const id = yield* SessionTable.insert()
-        yield* claim(id, 0, [])
+        yield* claim(id, held(0), [])
         yield* sql`UPDATE session SET closed_at = now() WHERE id = ${id}`
         for (const write of [
           bind(id, 1, box("late")),
@@ -194,7 +215,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       Effect.gen(function* () {
         const { begin, claim } = yield* SessionRows
         const id = yield* SessionTable.insert()
-        yield* claim(id, 0, [])
+        yield* claim(id, held(0), [])
         const begun = yield* Effect.replicateEffect(begin(id, 1, operation("a")), 20, {
           concurrency: "unbounded",
         })
@@ -214,12 +235,12 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       Effect.gen(function* () {
         const { begin, claim, finish } = yield* SessionRows
         const id = yield* SessionTable.insert()
-        yield* claim(id, 0, [])
+        yield* claim(id, held(0), [])
         yield* begin(id, 1, operation("a"))
         yield* finish(id, 1, OperationId.make("a"), answered)
         const stored = { _tag: "Ended", inputHash: "hash of a", outcome: answered } as const
         assert.deepStrictEqual(yield* begin(id, 1, operation("a")), stored)
-        yield* claim(id, 0, [])
+        yield* claim(id, held(0), [])
         assert.deepStrictEqual(yield* begin(id, 2, operation("a")), stored)
       }),
     )
@@ -228,9 +249,9 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       Effect.gen(function* () {
         const { begin, claim } = yield* SessionRows
         const id = yield* SessionTable.insert()
-        yield* claim(id, 0, [])
+        yield* claim(id, held(0), [])
         yield* begin(id, 1, operation("a"))
-        yield* claim(id, 0, [])
+        yield* claim(id, held(0), [])
         const begun = yield* begin(id, 2, operation("a"))
         assert.strictEqual(begun._tag, "Ended")
         const outcome = begun._tag === "Ended" ? begun.outcome : undefined
@@ -243,7 +264,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       Effect.gen(function* () {
         const { begin, claim } = yield* SessionRows
         for (const id of [yield* SessionTable.insert(), yield* SessionTable.insert()]) {
-          yield* claim(id, 0, [])
+          yield* claim(id, held(0), [])
           assert.strictEqual((yield* begin(id, 1, operation("a")))._tag, "Begun")
         }
       }),
@@ -254,7 +275,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
     Effect.gen(function* () {
       const { begin, bind, claim } = yield* SessionRows
       const id = yield* SessionTable.insert()
-      yield* claim(id, 0, [])
+      yield* claim(id, held(0), [])
       yield* bind(id, 1, box("mine"))
       yield* begin(id, 1, operation("a"))
       assert.deepInclude(yield* SessionTable.row(id), { container: "mine", used: true })
@@ -269,7 +290,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       const sql = yield* SqlClient.SqlClient
       const id = yield* SessionTable.insert()
       yield* sql`ALTER TABLE operation RENAME TO operation_away`
-      const error = yield* Effect.flip(claim(id, 0, []))
+      const error = yield* Effect.flip(claim(id, held(0), []))
       yield* sql`ALTER TABLE operation_away RENAME TO operation`
       assert.strictEqual(error._tag, "Unavailable")
       assert.strictEqual((yield* SessionTable.row(id))?.epoch, 0)

@@ -100,9 +100,11 @@ describe("SessionSandbox", () => {
   it.effect("starts anew after it was given up or removed", () =>
     Effect.gen(function* () {
       const { acquire, held, lose, remove } = make()
-      yield* acquire(true)
-      yield* lose
-      yield* acquire(true)
+      const first = yield* acquire(true)
+      yield* lose(first.id)
+      const second = yield* acquire(true)
+      yield* lose(first.id)
+      assert.isTrue(held.has(second.id), "a second call that found the first one gone")
       yield* remove
       assert.strictEqual(held.size, 0)
       assert.strictEqual((yield* acquire(true)).id, "3")

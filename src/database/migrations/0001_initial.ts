@@ -41,6 +41,8 @@ export const initial = Effect.gen(function* () {
     )`
   yield* sql`CREATE UNIQUE INDEX session_name ON session (principal, name) WHERE closed_at IS NULL AND name IS NOT NULL`
   yield* sql`CREATE INDEX session_open ON session (principal, created_at) WHERE closed_at IS NULL`
+  yield* sql`CREATE INDEX session_active ON session (active_at) WHERE closed_at IS NULL`
+  yield* sql`CREATE INDEX session_closed ON session (closed_at) WHERE closed_at IS NOT NULL`
   yield* sql`CREATE INDEX session_binding ON session (incarnation) WHERE container IS NOT NULL`
 
   // json and not jsonb: what comes from clients and commands may hold U+0000, which jsonb refuses.
