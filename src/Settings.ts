@@ -1,8 +1,8 @@
 /**
  * Every setting of a node: its environment variable, default, unit and meaning.
- * `--help` prints this list; nothing else in the project reads the environment.
+ * `--help` prints this list; nothing else in src reads the environment, but dockerode DOCKER_HOST.
  */
-import { Config, Duration, LogLevel, Option } from "effect"
+import { Config, Duration, LogLevel, Option, Redacted } from "effect"
 
 interface Setting<A> {
   readonly name: string
@@ -89,13 +89,12 @@ export const settings = {
   databaseUrl: setting(
     "DATABASE_URL",
     (name) =>
-      Config.redacted(
-        Config.nonEmptyString(name).pipe(
-          Config.validate({
-            message: "must be a URL, postgres://user@host:port/database",
-            validation: URL.canParse,
-          }),
-        ),
+      Config.nonEmptyString(name).pipe(
+        Config.validate({
+          message: "must be a URL, postgres://user@host:port/database",
+          validation: URL.canParse,
+        }),
+        Config.map(Redacted.make),
       ),
     undefined,
     "Postgres of this cluster, `postgres://user:password@host:port/database`; one database a cluster",
@@ -154,7 +153,7 @@ export const settings = {
   sandboxFirstUid: count(
     "SANDBOX_FIRST_UID",
     20000,
-    "first user id given to sandboxes; 1,000 follow it",
+    "first of 1,000 user ids for sandboxes; the standard image has names for 20000 to 20999",
     1000,
   ),
   maxSandboxes: count("MAX_SANDBOXES", 20, "sandboxes on this node at once"),

@@ -71,9 +71,11 @@ const logger = Layer.unwrapEffect(
 /** Serves until a signal comes or another process takes this node's id. */
 const serve = Effect.gen(function* () {
   const leaving = Duration.toMillis(yield* settings.shutdownTimeout.config)
+  // Whatever hangs then, also while it starts, the process ends.
+  const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()
+  process.on("SIGTERM", armExit).on("SIGINT", armExit)
   const context = yield* Layer.build(node)
-  // The first to run when this scope closes: whatever hangs then, the process ends.
-  yield* Effect.addFinalizer(() => Effect.sync(() => void setTimeout(() => process.exit(1), leaving).unref()))
+  yield* Effect.addFinalizer(() => Effect.sync(armExit))
   yield* Effect.logInfo("ready to serve")
   return yield* Effect.flatMap(Heartbeat.Heartbeat, ({ replaced }) => replaced).pipe(Effect.provide(context))
 }).pipe(Effect.scoped, Effect.provide(logger))
@@ -94,13 +96,13 @@ const commandLine = Effect.suspend((): Effect.Effect<void, unknown> => {
     strict: false,
   })
   const unknown = [
-    ...positionals.slice(1),
+    ...positionals.filter((word, index) => index > 0 || word !== "serve"),
     ...Object.keys(values).filter((name) => !["help", "h", "version", "v"].includes(name)),
   ]
   if (values["help"] === true) return Console.log(help)
   if (values["version"] === true) return Console.log(serverInfo.version)
-  if (unknown.length > 0 || !["serve", undefined].includes(positionals[0])) {
-    return Effect.fail(new UsageError({ problem: `Unknown: ${[...positionals, ...unknown].join(" ")}.` }))
+  if (unknown.length > 0) {
+    return Effect.fail(new UsageError({ problem: `Unknown: ${unknown.join(" ")}.` }))
   }
   return serve
 })

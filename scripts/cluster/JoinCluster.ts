@@ -1,4 +1,5 @@
 /** `scripts/start --join FILE`: one more node for a cluster that runs on this machine, until Ctrl-C. */
+import { existsSync } from "node:fs"
 import { Effect, Option, Ref } from "effect"
 import type { Scope } from "effect"
 import { realpathSync } from "node:fs"
@@ -58,13 +59,26 @@ export const joinCluster = (
     yield* Effect.sync(() =>
       process.stdout.write(`${id} serves ${state.mcpUrl} with the others. Ctrl-C takes it out.\n`),
     )
-    const { code, signal } = yield* node.child.exited
+    const { code, signal } = yield* Effect.raceFirst(node.child.exited, clusterEnded(options.stateFile, file))
     yield* Ref.set(died, true)
     return yield* new StartError({
       problem: `${id} has ended (${signal ?? `code ${code}`}); the others go on.`,
       remedy: `\`scripts/start --join ${options.stateFile} --node-id ${id}\` brings it back.`,
     })
   })
+
+/** Waits until the script that started the cluster has ended, and taken the state file with it. */
+const clusterEnded = (name: string, file: string) =>
+  Effect.sync(() => existsSync(file)).pipe(
+    Effect.delay("1 second"),
+    Effect.repeat({ while: (exists) => exists }),
+    Effect.zipRight(
+      new StartError({
+        problem: `The cluster of ${name} has ended.`,
+        remedy: "Start it, then join it again.",
+      }),
+    ),
+  )
 
 /** Takes an id for this script, so that no other join takes it; held until the scope closes. */
 const reserve = (file: string, id: string) =>

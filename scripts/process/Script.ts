@@ -13,6 +13,8 @@ export const run = (
 ): void => {
   // A reader of our output that goes away (`| head`) is no reason to leave anything running.
   for (const output of [process.stdout, process.stderr]) output.on("error", () => undefined)
+  // After the first signal all is being released; a second one must not end the script before that is done.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => undefined)
   script.pipe(
     Effect.tapErrorCause((cause) => Effect.sync(() => report(cause))),
     NodeRuntime.runMain({

@@ -6,6 +6,7 @@ import { Migrator, SqlClient, SqlError } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { Unavailable } from "../domain/SessionError.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 import { initial } from "./migrations/0001_initial.ts"
 
@@ -59,8 +60,15 @@ export const exclusively = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const connection = yield* sql.reserve
-    yield* Effect.acquireRelease(connection.executeRaw(`SELECT pg_advisory_lock(${setUpLock})`, []), () =>
-      Effect.ignore(connection.executeRaw(`SELECT pg_advisory_unlock(${setUpLock})`, [])),
+    yield* Effect.acquireReleaseInterruptible(
+      connection.executeRaw(`SELECT pg_advisory_lock(${setUpLock})`, []).pipe(
+        Effect.timeoutFail({
+          duration: "1 minute",
+          onTimeout: () =>
+            new SqlError.SqlError({ message: "another node has been setting it up for a minute" }),
+        }),
+      ),
+      () => Effect.ignore(connection.executeRaw(`SELECT pg_advisory_unlock(${setUpLock})`, [])),
     )
     return yield* effect
   }).pipe(Effect.scoped)
@@ -70,9 +78,7 @@ export const answering = <A, E, R>(
   effect: Effect.Effect<A, E | SqlError.SqlError, R>,
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | Unavailable, R> =>
   effect.pipe(
-    // Also where the caller may not be interrupted: the time limit could not end the query otherwise.
-    Effect.interruptible,
-    Effect.timeoutFail({ duration: "5 seconds", onTimeout: () => new Unavailable({ what: "Postgres" }) }),
+    timeLimit("5 seconds", () => new Unavailable({ what: "Postgres" })),
     Effect.catchIf(
       (error): error is (E | SqlError.SqlError) & SqlError.SqlError => error instanceof SqlError.SqlError,
       (error) =>

@@ -21,7 +21,7 @@ export type OperationId = typeof OperationId.Type
 export const Principal = Schema.NonEmptyString.pipe(Schema.brand("Principal"))
 export type Principal = typeof Principal.Type
 
-/** A node, kept over its restarts. It names containers and so is short and plain. */
+/** A node, kept over its restarts. It stands in labels and headers, and so is short and plain. */
 export const NodeId = id("NodeId", /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/)
 export type NodeId = typeof NodeId.Type
 

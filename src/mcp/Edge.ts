@@ -52,6 +52,9 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         "The session's name in the URL must be 1 to 64 letters, digits, “.”, “_” and “-”.",
       )
     }
+    if (JSON.stringify(request.params).length > maxHello) {
+      return yield* refuse(400, -32602, `What a client says of itself may take ${maxHello} characters.`)
+    }
     const answer = yield* respond(request, () => Effect.dieMessage("initialize calls no tool"))
     if (!("result" in answer)) return HttpServerResponse.unsafeJson(answer)
     const opened = yield* Effect.either(
@@ -225,7 +228,22 @@ const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) =
         Effect.catchAll(() => refuse(400, -32700, "The body is not JSON.")),
       ),
     ),
+    Effect.filterOrElse(
+      (body) => !isDeep(body, maxDepth),
+      () => refuse(400, -32600, `The body has more than ${maxDepth} levels.`),
+    ),
   )
+
+/** Parameters of `initialize`, in characters; they are kept with the connection. */
+const maxHello = 16_384
+
+/** Levels of a message. What is deeper would end the stack of what walks it. */
+const maxDepth = 64
+
+const isDeep = (node: unknown, levels: number): boolean =>
+  typeof node === "object" &&
+  node !== null &&
+  (levels === 0 || Object.values(node).some((child) => isDeep(child, levels - 1)))
 
 const keepAlive = Duration.seconds(15)
 

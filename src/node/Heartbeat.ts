@@ -5,6 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { Context, Effect, Fiber, Layer, Schedule, Schema } from "effect"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
 import { Docker } from "../sandbox/Docker.ts"
 import { settings } from "../Settings.ts"
 
@@ -42,8 +43,7 @@ export const layer = Layer.scoped(
     )
     yield* Effect.addFinalizer(() =>
       sql`UPDATE node SET ended_at = now() WHERE incarnation = ${incarnation}`.pipe(
-        Effect.interruptible,
-        Effect.timeout("2 seconds"),
+        timeLimit("2 seconds", () => "no answer" as const),
         Effect.ignore,
       ),
     )

@@ -1,5 +1,5 @@
 /** What can be found wrong before a node starts anything: settings, and ports that somebody else holds. */
-import { type Config, Effect, Schema } from "effect"
+import { type Config, Duration, Effect, Schema } from "effect"
 import { createServer } from "node:net"
 import { isLoopback } from "../domain/Loopback.ts"
 import { Principals } from "../mcp/Principals.ts"
@@ -23,8 +23,37 @@ export const check = Effect.gen(function* () {
     const problem = `RUNNER_HOST is ${runnerHost}, but the link between nodes is not encrypted.`
     return yield* new Refused({ message: `${problem} Set it to 127.0.0.1.` })
   }
+  for (const [holds, message] of yield* relations) {
+    if (!holds) return yield* new Refused({ message })
+  }
   yield* canListen(httpHost, yield* settings.httpPort.config, "HTTP")
   yield* canListen(runnerHost, yield* settings.runnerPort.config, "RUNNER")
+})
+
+/** What must hold between settings. */
+const relations = Effect.gen(function* () {
+  const heartbeat = yield* settings.heartbeat.config
+  const refresh = yield* settings.shardLockRefresh.config
+  const encoded = ((yield* settings.maxFile.config) * 4) / 3
+  const lived = Duration.lessThanOrEqualTo(Duration.times(heartbeat, 2), yield* settings.nodeExpiry.config)
+  const locked = Duration.lessThanOrEqualTo(
+    Duration.times(refresh, 2),
+    yield* settings.shardLockExpiration.config,
+  )
+  return [
+    [
+      lived,
+      "NODE_EXPIRY must be at least twice NODE_HEARTBEAT, or nodes take each other for dead. Raise it.",
+    ],
+    [
+      locked,
+      "SHARD_LOCK_EXPIRATION must be at least twice SHARD_LOCK_REFRESH, or shards are lost. Raise it.",
+    ],
+    [
+      encoded <= (yield* settings.maxBody.config),
+      "MAX_BODY must hold a file of MAX_FILE in base64. Raise it to 4/3 of MAX_FILE.",
+    ],
+  ] as const
 })
 
 const canListen = (host: string, port: number, name: "HTTP" | "RUNNER") =>

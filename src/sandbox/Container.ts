@@ -21,6 +21,9 @@ export const labels = {
 export const workspace = "/workspace"
 const home = "/home/agent"
 
+/** Size of /dev/shm, in bytes. */
+const shm = 16 * 1024 * 1024
+
 /** Uids in the range, as many as the image has passwd entries. */
 const uids = 1000
 
@@ -85,7 +88,7 @@ const specification = (
   limits: Context.Tag.Service<typeof Limits>,
   identity: Context.Tag.Service<typeof NodeIdentity>,
 ): Dockerode.ContainerCreateOptions => {
-  const memory = limits.memory + limits.workspace + limits.home + limits.tmp
+  const memory = limits.memory + limits.workspace + limits.home + limits.tmp + shm
   const folder = (size: number) => `rw,exec,nosuid,nodev,size=${size},uid=${uid},gid=${uid},mode=0755`
   return {
     name: `codegen-mcp-${uid}`,
@@ -117,7 +120,7 @@ const specification = (
         { Name: "nofile", Soft: limits.openFiles, Hard: limits.openFiles },
         { Name: "core", Soft: 0, Hard: 0 },
       ],
-      ShmSize: 16 * 1024 * 1024,
+      ShmSize: shm,
       IpcMode: "private",
       Tmpfs: {
         [workspace]: folder(limits.workspace),

@@ -1,7 +1,8 @@
 /** This node's Docker engine: the only module that imports dockerode. */
-import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import Dockerode from "dockerode"
 import { SandboxError } from "../domain/SandboxError.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 
 /** The engine could not be used at start; the message says what to do. */
@@ -38,12 +39,10 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
           try: () => call(docker),
           catch: (cause) => new SandboxError({ operation, cause }),
         }).pipe(
-          // Also where the caller may not be interrupted: the time limit could not end the call otherwise.
-          Effect.interruptible,
-          Effect.timeoutFail({
-            duration: Duration.seconds(30),
-            onTimeout: () => new SandboxError({ operation, cause: "the engine did not answer within 30 s" }),
-          }),
+          timeLimit(
+            "30 seconds",
+            () => new SandboxError({ operation, cause: "the engine did not answer within 30 s" }),
+          ),
         )
       const info = yield* use("ping", (docker) => docker.info() as Promise<typeof EngineInfo.Type>).pipe(
         Effect.flatMap(Schema.decodeUnknown(EngineInfo)),

@@ -3,6 +3,7 @@ import { Deferred, Effect } from "effect"
 import { Writable } from "node:stream"
 import type { ContainerId } from "../domain/Identity.ts"
 import { SandboxError, SandboxLost } from "../domain/SandboxError.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
 import { Docker, statusOf } from "./Docker.ts"
 import { OutputBuffer } from "./OutputBuffer.ts"
 
@@ -84,10 +85,10 @@ export const run = (
     return { code: yield* exited, stdout: stdout.read(0).data }
   }).pipe(
     Effect.scoped,
-    Effect.timeoutFail({
-      duration: "60 seconds",
-      onTimeout: () => new SandboxError({ operation: "exec", cause: "it did not end within 60 s" }),
-    }),
+    timeLimit(
+      "60 seconds",
+      () => new SandboxError({ operation: "exec", cause: "it did not end within 60 s" }),
+    ),
     lostIfGone(container),
   )
 

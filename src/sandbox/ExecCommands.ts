@@ -44,10 +44,15 @@ export const make = Effect.fnUntraced(function* (container: ContainerId) {
   const signal = (id: CommandId, name: string) =>
     run(["/bin/sh", "-c", signalScript, "sh", `${marker}=${id}`, name.replace("SIG", "")], undefined, 1024)
 
-  /** Kills the tree; where the sandbox has no process left to do it with, the whole container. */
-  const kill = Effect.fnUntraced(function* (id: CommandId) {
-    const { code } = yield* signal(id, "SIGKILL")
-    if (code === 0) return
+  /**
+   * Kills the tree until its main process has `exited`: a process that has only just been started, or that dropped
+   * its environment, does not show its mark. What cannot be killed in that way goes with the whole container.
+   */
+  const kill = Effect.fnUntraced(function* (id: CommandId, exited: Effect.Effect<unknown, SandboxError>) {
+    for (let round = 0; round < 5; round++) {
+      yield* signal(id, "SIGKILL")
+      if (Option.isSome(yield* Effect.timeoutOption(exited, "500 millis"))) return
+    }
     yield* docker.use("remove", (docker) => docker.getContainer(container).kill())
     return yield* new SandboxLost({ container })
   })
@@ -83,9 +88,9 @@ export const make = Effect.fnUntraced(function* (container: ContainerId) {
       ])
       const end = Effect.gen(function* () {
         // The engine stopped telling of it: nothing may run on without its time limit.
-        const how = yield* first.pipe(Effect.tapError(() => Effect.ignore(kill(id))))
-        if (typeof how === "number") yield* started(how, stdout)
-        else yield* Effect.zipRight(kill(id), Effect.timeoutOption(exited, "5 seconds"))
+        const how = yield* first.pipe(Effect.tapError(() => Effect.ignore(kill(id, exited))))
+        if (typeof how === "number") yield* started(container, how, stdout)
+        else yield* kill(id, exited)
         const durationMs = Math.round(performance.now() - startedAt)
         return typeof how === "number"
           ? { _tag: "Exited" as const, code: how, durationMs }
@@ -168,9 +173,10 @@ done
 exit 1`
 
 /** The engine writes why it could not start a command where the command's own output would stand. */
-const started = (code: number, stdout: OutputBuffer) => {
+const started = (container: ContainerId, code: number, stdout: OutputBuffer) => {
   if (code < 126 || code > 128 || stdout.total > 4096) return Effect.void
   const text = Buffer.from(stdout.read(0).data).toString()
+  if (/^cannot exec in a \w+ state/.test(text)) return Effect.fail(new SandboxLost({ container }))
   const [, reason] = /^OCI runtime exec failed: (?:exec failed: )?(.*)/s.exec(text) ?? []
   return reason === undefined ? Effect.void : Effect.fail(new CommandNotStarted({ reason: reason.trim() }))
 }

@@ -4,7 +4,7 @@
  * arguments are passed beside the script, never inside it.
  */
 import { Effect } from "effect"
-import { FileError, type SandboxError, type SandboxLost } from "../domain/SandboxError.ts"
+import { FileError, SandboxError, type SandboxLost } from "../domain/SandboxError.ts"
 import { workspace } from "./Container.ts"
 import type { FileEntry, SandboxFiles } from "./Sandbox.ts"
 
@@ -22,14 +22,15 @@ export const make = (run: Run): SandboxFiles => {
     args: ReadonlyArray<string>,
     input?: Uint8Array,
     output = 4096,
-  ) =>
-    Effect.flatMap(
-      run(["/bin/sh", "-c", prelude + body, "sh", path, ...args], input, output),
-      ({ code, stdout }) =>
-        code === 0
-          ? Effect.succeed(stdout)
-          : Effect.fail(new FileError({ path, reason: reasons[code] ?? "denied" })),
-    )
+  ): Effect.Effect<Uint8Array, FileError | SandboxError | SandboxLost> =>
+    Effect.gen(function* () {
+      const argv = ["/bin/sh", "-c", prelude + body, "sh", path, ...args]
+      const { code, stdout } = yield* run(argv, input, output)
+      if (code === 0) return stdout
+      // No answer of the script's: it was killed, or never ran.
+      if (code >= 126) return yield* new SandboxError({ operation: "exec", cause: `it ended with ${code}` })
+      return yield* new FileError({ path, reason: reasons[code] ?? "denied" })
+    })
 
   return {
     read: (path, offset, length) =>
@@ -50,7 +51,7 @@ export const make = (run: Run): SandboxFiles => {
         Effect.map((output) => {
           const entries = Buffer.from(output).toString().split("\0").slice(0, -1).map(entryOf)
           return {
-            entries: entries.slice(0, limit).sort((a, b) => (a.path < b.path ? -1 : 1)),
+            entries: entries.slice(0, limit),
             truncated: entries.length > limit,
           }
         }),
@@ -112,5 +113,6 @@ const listScript = `
 [ -d "$real" ] || exit 64
 cd ${workspace} || exit 1
 inside=\${real#${workspace}}
-find "./\${inside#/}" -mindepth 1 -maxdepth "$2" -printf '%y\\t%s\\t%p\\0' 2>/dev/null | head -z -n "$3"
+find "./\${inside#/}" -mindepth 1 -maxdepth "$2" -printf '%y\\t%s\\t%p\\0' 2>/dev/null |
+  LC_ALL=C sort -z -t "$(printf '\\t')" -k 3 | head -z -n "$3"
 `

@@ -28,30 +28,40 @@ export const layer = Layer.effect(
       const row = rows[0]
       if (row === undefined) return yield* new SessionNotFound({ session: id })
       if (row.closed) return yield* new SessionClosed({ session: row.id })
+      yield* sql`
+        UPDATE session SET active_at = now()
+        WHERE id = ${row.id} AND closed_at IS NULL AND active_at < now() - interval '30 seconds'`
       return row
     }, answering)
 
     return {
-      open: Effect.fn("SessionDirectory.open")(function* (principal, name, lifetime) {
-        // Two callers that open one name at once: the second waits for the first's row and finds it.
-        for (;;) {
-          if (name !== undefined) {
-            const known = yield* sql<SessionSummary>`
-              SELECT ${columns} FROM session WHERE principal = ${principal} AND name = ${name} AND closed_at IS NULL`
-            if (known[0] !== undefined) return { ...known[0], created: false }
-          }
-          const open = yield* sql<{ count: number }>`
+      open: Effect.fn("SessionDirectory.open")(
+        function* (principal, name, lifetime) {
+          // One at a time of a principal, so that none passes the limit beside another, and of two callers that
+          // open one name at once, the second finds the first's row.
+          yield* sql`SELECT pg_advisory_xact_lock(hashtextextended(${principal}, 0))`
+          for (;;) {
+            if (name !== undefined) {
+              const known = yield* sql<SessionSummary>`
+              UPDATE session SET active_at = now()
+              WHERE principal = ${principal} AND name = ${name} AND closed_at IS NULL RETURNING ${columns}`
+              if (known[0] !== undefined) return { ...known[0], created: false }
+            }
+            const open = yield* sql<{ count: number }>`
             SELECT count(*)::int AS count FROM session WHERE principal = ${principal} AND closed_at IS NULL`
-          if ((open[0]?.count ?? 0) >= limit) return yield* new TooManySessions({ limit })
-          const id = SessionId.make(yield* randomId("s_"))
-          const made = yield* sql<SessionSummary>`
+            if ((open[0]?.count ?? 0) >= limit) return yield* new TooManySessions({ limit })
+            const id = SessionId.make(yield* randomId("s_"))
+            const made = yield* sql<SessionSummary>`
             INSERT INTO session (id, principal, name, lifetime)
             VALUES (${id}, ${principal}, ${name ?? null}, ${name === undefined ? lifetime : "named"})
             ON CONFLICT (principal, name) WHERE closed_at IS NULL AND name IS NOT NULL DO NOTHING
             RETURNING ${columns}`
-          if (made[0] !== undefined) return { ...made[0], created: true }
-        }
-      }, answering),
+            if (made[0] !== undefined) return { ...made[0], created: true }
+          }
+        },
+        sql.withTransaction,
+        answering,
+      ),
 
       find,
 
@@ -71,7 +81,11 @@ export const layer = Layer.effect(
           const { id: open } = yield* find(principal, id)
           return yield* new SessionNotFound({ session: open })
         }
-        if (closed[0].bound) yield* sessions.release(closed[0].id)
+        if (!closed[0].bound) return
+        yield* sessions.release(closed[0].id)
+        yield* answering(sql`
+          UPDATE operation SET state = 'interrupted', ended_at = now()
+          WHERE session_id = ${closed[0].id} AND state = 'running'`)
       }),
     }
   }),

@@ -98,7 +98,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       )
 
       const tidy = Effect.gen(function* () {
-        for (const [id, held] of [...sessions]) {
+        for (const [id, held] of sessions) {
           if (isResting(held) && performance.now() - held.usedAt > idleMs) yield* held.sandbox.dropUnused
           if (!held.active && isResting(held) && !held.sandbox.exists()) sessions.delete(id)
         }

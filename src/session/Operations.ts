@@ -25,10 +25,22 @@ const maxRunning = 64
 /** Ended operations whose outcome is kept for a caller that has not fetched it. */
 const maxUnread = 64
 
+/** Failures before anything ran: the caller may repeat the call, also under the same id. */
+const nothingRan = new Set([
+  "workspace_lost",
+  "capacity",
+  "invalid_arguments",
+  "invalid_content",
+  "unavailable",
+  "session_moved",
+  "session_closed",
+])
+
 interface Entry {
   readonly inputHash: string
   readonly outcome: Deferred.Deferred<Outcome, SessionError>
   fiber: Fiber.RuntimeFiber<void> | undefined
+  ended: boolean
 }
 
 export interface Operations {
@@ -54,7 +66,7 @@ export const make = (
 ): Operations => {
   const entries = new Map<OperationId, Entry>()
   const unread: Array<OperationId> = []
-  const running = () => [...entries].filter(([, { fiber }]) => fiber !== undefined).map(([id]) => id)
+  const running = () => [...entries].filter(([, { ended }]) => !ended).map(([id]) => id)
 
   const begin = Effect.fnUntraced(function* (operation: Operation) {
     const inputHash = hashOf(operation)
@@ -71,6 +83,7 @@ export const make = (
       inputHash,
       outcome: yield* Deferred.make<Outcome, SessionError>(),
       fiber: undefined,
+      ended: false,
     }
     entries.set(operation.id, entry)
     entry.fiber = yield* run(tool, operation, inputHash).pipe(
@@ -94,7 +107,7 @@ export const make = (
   const settle = (id: OperationId) =>
     Effect.sync(() => {
       const entry = entries.get(id)
-      if (entry !== undefined) entry.fiber = undefined
+      if (entry !== undefined) entry.ended = true
       unread.push(id)
       if (unread.length > maxUnread) entries.delete(unread.shift()!)
     })
@@ -121,7 +134,11 @@ export const make = (
     }).pipe(Effect.interruptible)
 
   const finish = (id: OperationId, outcome: Outcome) =>
-    Effect.suspend(() => rows.finish(session, claim.current.epoch, id, outcome)).pipe(
+    Effect.suspend(() =>
+      outcome._tag === "Failed" && nothingRan.has(outcome.failure.code)
+        ? rows.abandon(session, claim.current.epoch, id)
+        : rows.finish(session, claim.current.epoch, id, outcome),
+    ).pipe(
       Effect.retry({ while: (error) => error._tag === "Unavailable", times: 1 }),
       Effect.catchAll((error) =>
         Effect.logWarning(`the end of operation ${id} could not be recorded`, error.message),

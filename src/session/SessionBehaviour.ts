@@ -59,7 +59,7 @@ export const layer = SessionEntity.toLayer(
     concurrency: "unbounded",
     disableFatalDefects: true,
     mailboxCapacity: 1024,
-    // Past the longest command: the library counts calls in flight, not operations that run on without one.
+    // What runs does not end with the entity: `HeldSessions` has it. This only frees memory.
     maxIdleTime: "15 minutes",
   },
 )

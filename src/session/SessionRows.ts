@@ -63,6 +63,12 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
       epoch: number,
       operation: { readonly id: OperationId; readonly tool: string; readonly inputHash: string },
     ) => Effect.Effect<Begun, SessionMoved | SessionClosed | Unavailable>
+    /** Forgets an operation in which nothing was run, so that its id may be used again. */
+    readonly abandon: (
+      id: SessionId,
+      epoch: number,
+      operation: OperationId,
+    ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
     /** Records how an operation ended. */
     readonly finish: (
       id: SessionId,
@@ -162,6 +168,18 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
           if (state === "running") return { _tag: "Running" as const, inputHash }
           return { _tag: "Ended" as const, inputHash, outcome: decodeOutcome(outcome, operation.id) }
         }, answering),
+
+        abandon: Effect.fn("SessionRows.abandon")(
+          (id, epoch, operation) =>
+            Effect.flatMap(
+              sql`
+                DELETE FROM operation USING session
+                WHERE session.id = ${id} AND session.epoch = ${epoch}
+                  AND session_id = session.id AND operation.id = ${operation} RETURNING 1`,
+              refused(id),
+            ),
+          answering,
+        ),
 
         finish: Effect.fn("SessionRows.finish")(
           (id, epoch, operation, outcome) =>

@@ -115,8 +115,14 @@ const specOf = (
   if ((input.argv === undefined) === (input.command === undefined) || program === undefined) {
     return Effect.fail(new InvalidArguments({ problem: "Give either `command` or `argv`, and not both." }))
   }
-  if ([input.command, ...(input.argv ?? [])].some((text) => text?.includes("\0"))) {
-    return Effect.fail(new InvalidArguments({ problem: "A command cannot contain a NUL character." }))
+  if (
+    [input.command, ...(input.argv ?? []), ...Object.values(input.env ?? {})].some((text) =>
+      text?.includes("\0"),
+    )
+  ) {
+    return Effect.fail(
+      new InvalidArguments({ problem: "A command and its environment cannot contain a NUL character." }),
+    )
   }
   if (timeoutMs > limits.maxCommandTimeoutMs) {
     return Effect.fail(

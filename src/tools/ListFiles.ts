@@ -5,6 +5,9 @@ import { absolute, optional, ownerTool, WorkspacePath } from "./Tool.ts"
 /** Entries of one answer. */
 const limit = 500
 
+/** Characters of one answer, so that it stays below what clients pass on to a model. */
+const answerLimit = 36_000
+
 export const listFiles = ownerTool({
   name: "list_files",
   title: "List files",
@@ -32,6 +35,9 @@ export const listFiles = ownerTool({
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   changes: false,
   handler: Effect.fn("tools.list_files")(function* ({ path = ".", depth = 1 }, { sandbox }) {
-    return yield* (yield* sandbox).files.list(absolute(path), depth, limit)
+    const { entries, truncated } = yield* (yield* sandbox).files.list(absolute(path), depth, limit)
+    let size = 0
+    const shown = entries.filter((entry) => (size += JSON.stringify(entry).length + 1) <= answerLimit)
+    return { entries: shown, truncated: truncated || shown.length < entries.length }
   }),
 })

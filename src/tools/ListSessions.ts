@@ -15,7 +15,7 @@ export const listSessions = edgeTool({
         current: Schema.Boolean,
         created_at: Schema.String,
         active_at: Schema.String.annotations({
-          description: "Time of the last call that changed something.",
+          description: "Time of the last use, to about half a minute.",
         }),
       }),
     ),

@@ -33,7 +33,9 @@ export const readFile = ownerTool({
     const { data, size } = yield* (yield* sandbox).files.read(absolute(path), offset, answerLimit)
     const rest = offset + data.length < size
     const whole = rest ? data.subarray(0, data.length - partialCharacter(data)) : data
-    const text = decode(whole)
+    const plain = decode(whole)
+    // Text full of control characters is longer, as JSON writes it, than its base64.
+    const text = plain !== undefined && JSON.stringify(plain).length <= answerLimit * 1.4 ? plain : undefined
     const used = text === undefined ? data : whole
     return {
       content: text ?? Buffer.from(used).toString("base64"),

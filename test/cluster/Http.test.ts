@@ -43,7 +43,7 @@ const padded = (bytes: number) => {
   return empty.replace(`"padding":"`, `"padding":"${"x".repeat(bytes - empty.length)}`)
 }
 
-layer(TestCluster.layer({ nodes: 1, env: { MAX_BODY: String(maxBody) } }), {
+layer(TestCluster.layer({ nodes: 1, env: { MAX_BODY: String(maxBody), MAX_FILE: "500" } }), {
   excludeTestServices: true,
   timeout: "60 seconds",
 })("a node's HTTP", (it) => {
@@ -74,6 +74,12 @@ layer(TestCluster.layer({ nodes: 1, env: { MAX_BODY: String(maxBody) } }), {
   > = [
     ["a batch", JSON.stringify([list, list]), 400, -32600],
     ["an empty batch", "[]", 400, -32600],
+    [
+      "a message of 100 levels",
+      `${"[".repeat(100)}${"]".repeat(100)}`.replace(/^/, '{"a":') + "}",
+      400,
+      -32600,
+    ],
     ["JSON that is broken", '{"jsonrpc": "2.0", "id": 1,', 400, -32700],
     ["an empty body", "", 400, -32700],
     ["JSON that is no JSON-RPC", '{"hello": 1}', 400, -32600],

@@ -41,7 +41,7 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
         assert.strictEqual(HostConfig.LogConfig?.Type, "none")
         assert.strictEqual(HostConfig.IpcMode, "private")
         assert.notStrictEqual(HostConfig.PidMode, "host")
-        const memory = limits.memory + limits.workspace + limits.home + limits.tmp
+        const memory = limits.memory + limits.workspace + limits.home + limits.tmp + 16 * 1024 * 1024
         assert.strictEqual(HostConfig.Memory, memory)
         assert.strictEqual(HostConfig.MemorySwap, memory)
         assert.strictEqual(HostConfig.NanoCpus, limits.cpus * 1e9)

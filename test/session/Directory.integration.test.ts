@@ -36,6 +36,17 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
     }),
   )
 
+  it.effect("holds the limit against callers that open at once", () =>
+    Effect.gen(function* () {
+      const { list, open } = yield* SessionDirectory
+      const ann = yield* someone
+      yield* Effect.replicateEffect(Effect.either(open(ann, undefined, "unnamed")), 20, {
+        concurrency: "unbounded",
+      })
+      assert.lengthOf(yield* list(ann), 5)
+    }),
+  )
+
   it.effect("makes a new session at each call without a name", () =>
     Effect.gen(function* () {
       const { list, open } = yield* SessionDirectory

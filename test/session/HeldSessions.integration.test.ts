@@ -59,7 +59,10 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
       yield* run(operations, operation("write_file", { path: "a", content: "kept" }))
       const long = exec("touch begun; while [ ! -e go ]; do sleep 0.05; done; echo went on")
       yield* operations.begin(long)
-      yield* until(run(operations, exec("ls begun")), ({ exit_code }) => exit_code === 0)
+      yield* until(
+        Effect.suspend(() => run(operations, exec("ls begun"))),
+        ({ exit_code }) => exit_code === 0,
+      )
       yield* rest(id)
       const again = yield* claim(id)
       assert.propertyVal(yield* SessionTable.states(id), long.id, "running")

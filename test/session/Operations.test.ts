@@ -3,7 +3,8 @@ import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { type CommandId, type CommandSpec } from "../../src/domain/Command.ts"
 import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Operation, Outcome } from "../../src/domain/Operation.ts"
-import { Capacity, SandboxLost } from "../../src/domain/SandboxError.ts"
+import { SandboxError, SandboxLost } from "../../src/domain/SandboxError.ts"
+import { WorkspaceLost } from "../../src/domain/SessionError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import * as Operations from "../../src/session/Operations.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
@@ -229,10 +230,12 @@ describe("Operations", () => {
 
   it.effect("records a failure of the tool by its code", () =>
     Effect.gen(function* () {
-      const { operations, run } = yield* make(Effect.fail(new Capacity({ limit: 3 })))
+      const { operations, run } = yield* make(
+        Effect.fail(new SandboxError({ operation: "create", cause: "no space" })),
+      )
       const outcome = yield* run(exec("a", "ls"))
       assert.strictEqual(outcome?.state, "failed")
-      assert.strictEqual(failureOf(outcome)?.code, "capacity")
+      assert.strictEqual(failureOf(outcome)?.code, "sandbox_error")
       assert.deepStrictEqual(operations.get(OperationId.make("a"))?.outcome, outcome)
     }),
   )
@@ -277,6 +280,23 @@ describe("Operations", () => {
         kept,
         Array.from({ length: 200 }, (_, index) => index >= 136),
       )
+    }),
+  )
+
+  it.effect("forgets an operation in which nothing ran, so that its id may be used again", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const lostOnce = Effect.suspend(() =>
+        ++calls === 1
+          ? Effect.fail(new WorkspaceLost())
+          : Effect.succeed(FakeSandbox.running([], { stdout: "ran" })),
+      )
+      const { operations, run } = yield* make(lostOnce)
+      const operation = exec("again", "ls")
+      assert.strictEqual(failureOf(yield* run(operation))?.code, "workspace_lost")
+      assert.strictEqual(operations.size, 0)
+      assert.deepInclude(yield* run(operation), { _tag: "Answered", state: "succeeded" })
+      assert.strictEqual(operations.size, 1)
     }),
   )
 })
