@@ -159,15 +159,20 @@ export const make = Effect.fnUntraced(function* (container: ContainerId) {
 
 const marker = "CODEGEN_COMMAND"
 
-/** Sends signal `$2` to every process whose environment has the mark `$1`; KILL again until none is left. */
+/**
+ * Sends signal `$2` to every process whose environment has the mark `$1`. KILL comes to processes that were all
+ * stopped before, so that none acts on another's end, and again until none is left.
+ */
 const signalScript = `
 for round in 1 2 3 4 5 6 7 8 9 10; do
   found=
   for process in /proc/[0-9]*; do
-    if grep -qaz "^$1\\$" "$process/environ" 2>/dev/null; then
-      kill -s "$2" "\${process#/proc/}" 2>/dev/null && found=1
+    if grep -qaz "^$1\$" "$process/environ" 2>/dev/null; then
+      found="$found \${process#/proc/}"
+      [ "$2" != KILL ] || kill -s STOP "\${process#/proc/}" 2>/dev/null
     fi
   done
+  [ -z "$found" ] || kill -s "$2" $found 2>/dev/null
   if [ -z "$found" ] || [ "$2" != KILL ]; then exit 0; fi
 done
 exit 1`

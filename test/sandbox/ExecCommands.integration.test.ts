@@ -339,25 +339,30 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
       }),
     )
 
-    it.effect(
-      "a command whose time is over as it starts, or that drops its environment, does not run on",
-      () =>
-        Effect.gen(function* () {
-          const { make, remove } = yield* Sandboxes
-          const sandbox = yield* make
-          const late = Array.from({ length: 12 }, (_, index) =>
-            line("sleep 2; echo >> ran", { timeoutMs: 20 + 5 * index }),
-          )
-          const bare = line("exec env -i /bin/sleep 777", { timeoutMs: 300 })
-          const ends = yield* Effect.forEach([...late, bare], (spec) => run(sandbox, spec), {
-            concurrency: "unbounded",
-          })
-          assert.deepStrictEqual([...new Set(ends.map(({ end }) => end?._tag))], ["TimedOut"])
-          assert.strictEqual(yield* processes(sandbox, "sleep 777"), 0)
-          assert.strictEqual(yield* processes(sandbox, "sleep 2"), 0)
-          assert.strictEqual(yield* output(sandbox, "ls"), "")
-          yield* remove(sandbox.id)
-        }),
+    it.effect("a command whose time is over as it starts does not run on", () =>
+      Effect.gen(function* () {
+        const { make, remove } = yield* Sandboxes
+        const sandbox = yield* make
+        const late = Array.from({ length: 12 }, (_, index) =>
+          line("sleep 2; echo >> ran", { timeoutMs: 20 + 5 * index }),
+        )
+        const ends = yield* Effect.forEach(late, (spec) => run(sandbox, spec), { concurrency: "unbounded" })
+        assert.deepStrictEqual([...new Set(ends.map(({ end }) => end?._tag))], ["TimedOut"])
+        assert.strictEqual(yield* processes(sandbox, "sleep 2"), 0)
+        assert.strictEqual(yield* output(sandbox, "ls"), "")
+        yield* remove(sandbox.id)
+      }),
+    )
+
+    it.effect("a command that dropped the mark it is found by takes the sandbox with it in the end", () =>
+      Effect.gen(function* () {
+        const { make, remove } = yield* Sandboxes
+        const sandbox = yield* make
+        const bare = line("exec env -i /bin/sleep 777", { timeoutMs: 300 })
+        const ended = yield* Effect.either(run(sandbox, bare))
+        assert.strictEqual(ended._tag === "Left" ? ended.left._tag : ended.right.end?._tag, "SandboxLost")
+        yield* remove(sandbox.id)
+      }),
     )
 
     it.effect("killing everything from inside is no way to another's sandbox", () =>
