@@ -167,7 +167,7 @@ const signalScript = `
 for round in 1 2 3 4 5 6 7 8 9 10; do
   found=
   for process in /proc/[0-9]*; do
-    if grep -qaz "^$1\$" "$process/environ" 2>/dev/null; then
+    if grep -qaz "^$1"'$' "$process/environ" 2>/dev/null; then
       found="$found \${process#/proc/}"
       [ "$2" != KILL ] || kill -s STOP "\${process#/proc/}" 2>/dev/null
     fi
