@@ -62,17 +62,24 @@ const allSay = (postgres: boolean) =>
     }
   })
 
+/** A client of each node's own session, with a file in it; the way to Postgres is open again when the test ends. */
+const withFile = (path: string, content: string) =>
+  Effect.gen(function* () {
+    const cluster = yield* TestCluster
+    const way = yield* Way
+    yield* Effect.addFinalizer(() => way.restore)
+    const nodes = yield* nodesOf(cluster)
+    const clients = [yield* clientOwnedBy(cluster, "node-1"), yield* clientOwnedBy(cluster, "node-2")]
+    for (const client of clients) yield* client.ask(writeFile, { path, content })
+    return { cluster, way, nodes, clients }
+  })
+
 layer(cluster, { excludeTestServices: true, timeout: "60 seconds" })("Postgres", (it) => {
   it.scoped(
     "that is cut off for 3 s costs no file and no running command, and sessions stay on their nodes",
     () =>
       Effect.gen(function* () {
-        const cluster = yield* TestCluster
-        const way = yield* Way
-        yield* Effect.addFinalizer(() => way.restore)
-        const nodes = yield* nodesOf(cluster)
-        const clients = [yield* clientOwnedBy(cluster, "node-1"), yield* clientOwnedBy(cluster, "node-2")]
-        for (const client of clients) yield* client.ask(writeFile, { path: "kept.txt", content: "kept" })
+        const { cluster, way, nodes, clients } = yield* withFile("kept.txt", "kept")
         const owners = yield* Effect.forEach(clients, (client) => client.ask(sessionInfo, {}))
         const containers = yield* cluster.containers
         const running = yield* Effect.fork(
@@ -137,12 +144,7 @@ layer(cluster, { excludeTestServices: true, timeout: "60 seconds" })("Postgres",
     "that is silent for longer than the shards' locks last is waited for, and then all works again",
     () =>
       Effect.gen(function* () {
-        const cluster = yield* TestCluster
-        const way = yield* Way
-        yield* Effect.addFinalizer(() => way.restore)
-        const nodes = yield* nodesOf(cluster)
-        const clients = [yield* clientOwnedBy(cluster, "node-1"), yield* clientOwnedBy(cluster, "node-2")]
-        for (const client of clients) yield* client.ask(writeFile, { path: "a.txt", content: "a" })
+        const { cluster, way, nodes, clients } = yield* withFile("a.txt", "a")
 
         yield* way.stall
         yield* allSay(false)
