@@ -13,6 +13,19 @@ const scripts = readdirSync(join(root, "scripts"))
   .map((name) => ({ in: join(root, "scripts", name), out: `scripts/${basename(name, ".ts")}` }))
 const node = { in: join(root, "src/main.ts"), out: "main" }
 
+const agent = { in: join(root, "src/agent/main.ts"), out: "agent/agent" }
+
+/** Beside the agent's bundle stands koffi's library alone, without the package that looks for it. */
+const koffi = {
+  name: "koffi",
+  setup: (build) => {
+    build.onResolve({ filter: /^koffi$/ }, () => ({ path: "koffi", namespace: "koffi" }))
+    build.onLoad({ filter: /.*/, namespace: "koffi" }, () => ({
+      contents: `process.dlopen(module, require("node:path").join(__dirname, "koffi.node"))`,
+    }))
+  },
+}
+
 const common = {
   absWorkingDir: root,
   outdir: out,
@@ -48,6 +61,15 @@ try {
       legalComments: "none",
       // Reading a map of this size would double a node's memory; the bundle keeps its names and lines.
       sourcemap: false,
+    }),
+    build({
+      ...common,
+      entryPoints: [agent],
+      format: "cjs",
+      target: "node22",
+      sourcemap: false,
+      minifySyntax: true,
+      plugins: [koffi],
     }),
     build({ ...common, entryPoints: scripts, packages: "external" }),
   ])

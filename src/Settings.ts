@@ -131,13 +131,24 @@ export const settings = {
 
   dockerHost: optional("DOCKER_HOST", "Docker engine; the usual socket otherwise"),
   sandboxImage: text("SANDBOX_IMAGE", "codegen-mcp-sandbox", "image that sandboxes start from"),
+  agentImage: text(
+    "AGENT_IMAGE",
+    "codegen-mcp-agent",
+    "image that holds the program which runs inside each sandbox; `docker/agent` makes it",
+  ),
   sandboxRuntime: optional(
     "SANDBOX_RUNTIME",
     "container runtime, such as `runsc`; the engine's default otherwise",
   ),
   sandboxMemory: bytes("SANDBOX_MEMORY", 1024 * MiB, "memory for the programs of one sandbox"),
-  sandboxWorkspace: bytes("SANDBOX_WORKSPACE", 512 * MiB, "size of /workspace, in memory"),
-  sandboxHome: bytes("SANDBOX_HOME", 256 * MiB, "size of /home/agent, in memory"),
+  sandboxMedium: setting(
+    "SANDBOX_MEDIUM",
+    (name) => Config.literal("memory", "disk")(name),
+    { value: "memory" as const, text: "memory" },
+    "what /workspace and /home/agent stand on: `memory`, or `disk`, where the node is root beside its engine",
+  ),
+  sandboxWorkspace: bytes("SANDBOX_WORKSPACE", 512 * MiB, "size of /workspace"),
+  sandboxHome: bytes("SANDBOX_HOME", 256 * MiB, "size of /home/agent"),
   sandboxTmp: bytes("SANDBOX_TMP", 64 * MiB, "size of /tmp, in memory"),
   sandboxCpus: setting(
     "SANDBOX_CPUS",
@@ -156,11 +167,35 @@ export const settings = {
     "first of 1,000 user ids for sandboxes; the standard image has names for 20000 to 20999",
     1000,
   ),
+  diskDir: text("DISK_DIR", "/var/lib/codegen-mcp/disks", "folder for the disks of the medium `disk`"),
+  templates: text(
+    "TEMPLATES",
+    "{}",
+    'more kinds of sandbox, as JSON: `{"name": {"image": …, "memory": …, "env": {…}, "mounts": […]}}`; the README lists the fields',
+  ),
+  poolMin: count("POOL_MIN", 1, "sandboxes that are kept ready for new sessions, at least", 0),
+  poolMax: count("POOL_MAX", 4, "sandboxes that are kept ready for new sessions, at most", 0),
   maxSandboxes: count("MAX_SANDBOXES", 20, "sandboxes on this node at once"),
+  maxMemory: setting(
+    "MAX_MEMORY",
+    (name) => Config.option(Config.integer(name)),
+    { value: Option.none<number>(), text: "twice the engine's memory" },
+    "what the memory limits of all sandboxes on this node may add up to (bytes)",
+  ),
 
   commandTimeout: duration("COMMAND_TIMEOUT", "2 minutes", "a command's time where the caller names none"),
   maxCommandTimeout: duration("MAX_COMMAND_TIMEOUT", "10 minutes", "the longest time a caller may name"),
   outputLimit: bytes("OUTPUT_LIMIT", 1 * MiB, "output kept of one command, for stdout and stderr each"),
+  commandOutput: bytes(
+    "MAX_COMMAND_OUTPUT",
+    1024 * MiB,
+    "output after which a command is killed, stdout and stderr together",
+  ),
+  spill: bytes(
+    "SPILL_LIMIT",
+    32 * MiB,
+    "output past OUTPUT_LIMIT that a sandbox keeps in files below /tmp, of all its commands",
+  ),
   maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
 
   connectionLease: duration(

@@ -18,6 +18,7 @@ import { Docker } from "./sandbox/Docker.ts"
 import { Limits } from "./sandbox/Limits.ts"
 import * as Reconciler from "./sandbox/Reconciler.ts"
 import { Sandboxes } from "./sandbox/Sandboxes.ts"
+import { Templates } from "./sandbox/Templates.ts"
 import * as Directory from "./session/Directory.ts"
 import { HeldSessions } from "./session/HeldSessions.ts"
 import * as SessionBehaviour from "./session/SessionBehaviour.ts"
@@ -41,7 +42,11 @@ const sessions = SessionBehaviour.layer.pipe(
   Layer.provideMerge(Sessions.layer),
 )
 
-const sandboxes = Reconciler.layer.pipe(Layer.provideMerge(Sandboxes.layer), Layer.provideMerge(Limits.layer))
+const sandboxes = Reconciler.layer.pipe(
+  Layer.provideMerge(Sandboxes.layer),
+  Layer.provideMerge(Templates.layer),
+  Layer.provideMerge(Limits.layer),
+)
 
 const node = mcp.pipe(
   Layer.provideMerge(sessions),

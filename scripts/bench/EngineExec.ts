@@ -5,7 +5,8 @@
 import type Dockerode from "dockerode"
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { labels } from "../../src/sandbox/Container.ts"
+import { Readable } from "node:stream"
+import { labels } from "../../src/sandbox/Specification.ts"
 import { StartError } from "../process/StartError.ts"
 import { call, type EngineFailure } from "../setup/EngineStream.ts"
 
@@ -18,34 +19,66 @@ export const make = (
     const [original] = yield* call(() =>
       docker.listContainers({ filters: { label: [`${labels.cluster}=${clusterId}`] } }),
     )
-    const { Config, HostConfig } = yield* call(() => docker.getContainer(original?.Id ?? "").inspect())
-    const twin = yield* Effect.acquireRelease(
-      // Without the labels, by which nodes would take it for theirs.
-      call(() => docker.createContainer({ ...Config, Labels: {}, HostConfig })),
-      (twin) => Effect.ignore(call(() => twin.remove({ force: true, v: true }))),
-    )
-    yield* call(() => twin.start())
-    return twin
+    return yield* startTwin(docker, yield* describe(docker, original?.Id ?? ""))
   }).pipe(
     Effect.map((twin) => Effect.catchTag(runTrue(twin), "EngineFailure", refused)),
     Effect.catchTag("EngineFailure", refused),
   )
 
-const runTrue = (container: Dockerode.Container) =>
+/**
+ * What a twin of a container is made of, without our parts: the labels, by which nodes would take it for theirs, the
+ * agent, and the names that take the image's own environment away.
+ */
+export const describe = (
+  docker: Dockerode,
+  container: string,
+): Effect.Effect<Dockerode.ContainerCreateOptions, EngineFailure> =>
+  Effect.map(
+    call(() => docker.getContainer(container).inspect()),
+    ({ Config, HostConfig }) => ({
+      ...Config,
+      Labels: {},
+      Env: Config.Env.filter((variable) => variable.includes("=")),
+      Entrypoint: ["sleep"],
+      Cmd: ["infinity"],
+      HostConfig,
+    }),
+  )
+
+/** Makes a container and starts it; it is removed with the scope. */
+export const startTwin = (
+  docker: Dockerode,
+  options: Dockerode.ContainerCreateOptions,
+): Effect.Effect<Dockerode.Container, EngineFailure, Scope.Scope> =>
+  Effect.acquireRelease(
+    call(() => docker.createContainer(options)),
+    (twin) => Effect.ignore(call(() => twin.remove({ force: true, v: true }))),
+  ).pipe(Effect.tap((twin) => call(() => twin.start())))
+
+export const runTrue = (container: Dockerode.Container) => run(container, ["true"])
+
+/** Runs a program to its end, with this input; what it writes is read and thrown away. */
+export const run = (
+  container: Dockerode.Container,
+  argv: ReadonlyArray<string>,
+  input: ReadonlyArray<Uint8Array> = [],
+): Effect.Effect<void, EngineFailure | StartError> =>
   Effect.gen(function* () {
+    const stdin = input.length > 0
     const exec = yield* call(() =>
       container.exec({
-        Cmd: ["true"],
-        AttachStdin: false,
+        Cmd: [...argv],
+        AttachStdin: stdin,
         AttachStdout: true,
         AttachStderr: true,
         Tty: false,
       }),
     )
-    const stream = yield* call(() => exec.start({ hijack: true, stdin: false }))
+    const stream = yield* call(() => exec.start({ hijack: true, stdin }))
     yield* Effect.async<void>((resume) => {
       stream.once("close", () => resume(Effect.void)).once("end", () => resume(Effect.void))
       stream.resume()
+      if (stdin) Readable.from(input).pipe(stream)
     })
     const { Running, ExitCode } = yield* call(() => exec.inspect()).pipe(
       Effect.repeat({ while: (state) => state.Running }),
@@ -53,7 +86,7 @@ const runTrue = (container: Dockerode.Container) =>
     yield* Effect.sync(() => stream.destroy())
     if (Running || ExitCode !== 0) {
       return yield* new StartError({
-        problem: `\`true\` ended with ${ExitCode}.`,
+        problem: `\`${argv.join(" ")}\` ended with ${ExitCode}.`,
         remedy: "Look at the engine.",
       })
     }

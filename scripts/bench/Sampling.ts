@@ -8,6 +8,9 @@ export interface Probe<E> {
   readonly name: string
   /** Does it once, as one of the clients, which are counted from 0. */
   readonly once: (client: number) => Effect.Effect<void, E>
+  /** As in the options, for this probe alone. */
+  readonly clients?: number
+  readonly block?: number
 }
 
 export interface Samples {
@@ -40,7 +43,7 @@ export const sample = <E>(
       if (round > 0 && (yield* now) - startedAt > budgetMs) break
       for (const probe of rotated(probes, round)) {
         const samples = taken.get(probe.name)
-        const turn = yield* oneTurn(probe, clients, block)
+        const turn = yield* oneTurn(probe, probe.clients ?? clients, probe.block ?? block)
         samples?.latencies.push(...turn.latencies)
         if (samples !== undefined) samples.elapsed += turn.elapsed
       }
@@ -54,7 +57,7 @@ export const sample = <E>(
   })
 
 /** The value that a share of the samples does not exceed: the nearest rank. */
-export const percentile = ({ latencies }: Samples, share: number): number =>
+export const percentile = ({ latencies }: Pick<Samples, "latencies">, share: number): number =>
   latencies.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(latencies.length * share) - 1)] ?? Number.NaN
 
 const oneTurn = <E>({ once }: Probe<E>, clients: number, block: number) =>

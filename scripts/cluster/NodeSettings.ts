@@ -19,4 +19,5 @@ const own = new Set([
   "NODE_ID",
   "DOCKER_HOST",
   "SANDBOX_IMAGE",
+  "AGENT_IMAGE",
 ])

@@ -1,44 +1,81 @@
 /**
- * The sandbox image, built where the engine lacks it. Its tag is a hash of everything it is made from, so that a
+ * The images, built where the engine lacks them. An image's tag is a hash of everything it is made from, so that a
  * second start builds nothing and a changed Dockerfile builds anew.
  */
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import * as BaseImage from "./BaseImage.ts"
 import type { Engine } from "./Engine.ts"
-import { follow } from "./EngineStream.ts"
+import { call, follow } from "./EngineStream.ts"
 import { run } from "../process/Command.ts"
 import * as ProcessLock from "../process/ProcessLock.ts"
 import * as Project from "../process/Project.ts"
 import { step } from "../process/Progress.ts"
 import { StartError } from "../process/StartError.ts"
 
+interface Recipe {
+  readonly name: "sandbox" | "agent"
+  /** Of the project, each. */
+  readonly files: ReadonlyArray<string>
+  /** What else the image depends on. */
+  readonly madeOf: string
+  /** The build's arguments, once the engine has what they name. */
+  readonly args: (stage: string) => Effect.Effect<Record<string, string>, StartError>
+}
+
 /** Gives the name of the sandbox image, which the engine then has. */
-export const sandbox = (
-  engine: Engine,
-  options: { readonly install: boolean },
-): Effect.Effect<string, StartError> =>
+export const sandbox = (engine: Engine, options: { readonly install: boolean }) =>
+  acquire(engine, {
+    name: "sandbox",
+    files: ["Dockerfile", "Dockerfile.ca", "package.json", "package-lock.json"].map(
+      (file) => `docker/sandbox/${file}`,
+    ),
+    madeOf: `${BaseImage.published} ${certificates()}`,
+    args: (stage) =>
+      Effect.gen(function* () {
+        const base = yield* BaseImage.acquire(engine, options)
+        const bundle = certificates()
+        if (bundle === "") return { BASE: base }
+        return { BASE: yield* BaseImage.withCertificates(engine, base, bundle, stage) }
+      }).pipe(Effect.catchTag("EngineFailure", unbuilt("sandbox"))),
+  })
+
+/** Gives the name of the image of this build's agent, which the engine then has. */
+export const agent = (engine: Engine, sandboxImage: string) =>
+  acquire(engine, {
+    name: "agent",
+    files: [
+      ...["Dockerfile", "package.json", "package-lock.json"].map((file) => `docker/agent/${file}`),
+      ".codegen/build/agent/agent.js",
+    ],
+    madeOf: sandboxImage,
+    args: () => Effect.succeed({ SANDBOX: sandboxImage }),
+  })
+
+const acquire = (engine: Engine, recipe: Recipe): Effect.Effect<string, StartError> =>
   Effect.gen(function* () {
-    const name = `codegen-mcp-sandbox:${fingerprint(engine)}`
+    const name = `codegen-mcp-${recipe.name}:${fingerprint(engine, recipe)}`
     if (yield* BaseImage.exists(engine, name)) return name
+    const stage = join(Project.generated, "image", recipe.name)
     yield* Effect.sync(() => mkdirSync(stage, { recursive: true }))
     yield* ProcessLock.waitFor(stage)
     if (yield* BaseImage.exists(engine, name)) return name
-    yield* step("Building the sandbox image; this takes a few minutes, once …")
-    const base = yield* BaseImage.acquire(engine, options)
-    yield* prepare(engine)
-    yield* build(engine, name, base)
+    yield* step(
+      `Building the ${recipe.name} image${recipe.name === "sandbox" ? "; this takes a few minutes, once" : ""} …`,
+    )
+    yield* prepare(engine, recipe, stage)
+    yield* build(engine, recipe, name, stage, yield* recipe.args(stage))
     return name
   }).pipe(Effect.scoped)
 
-const prepare = ({ architecture }: Engine) =>
+const prepare = ({ architecture }: Engine, { files }: Recipe, stage: string) =>
   Effect.gen(function* () {
     yield* Effect.sync(() => {
       rmSync(stage, { recursive: true, force: true })
       mkdirSync(stage, { recursive: true })
-      for (const file of files) cpSync(join(source, file), join(stage, file))
+      for (const file of files) cpSync(join(Project.root, file), join(stage, basename(file)))
     })
     yield* run({
       command: "npm",
@@ -57,35 +94,43 @@ const prepare = ({ architecture }: Engine) =>
     })
   })
 
-const build = (engine: Engine, name: string, base: string) =>
+const build = (engine: Engine, recipe: Recipe, name: string, stage: string, args: Record<string, string>) =>
   Effect.gen(function* () {
-    const bundle = certificates()
-    const from = bundle === "" ? base : yield* BaseImage.withCertificates(engine, base, bundle, stage)
+    const src = [...recipe.files.map((file) => basename(file)), "node_modules"]
     yield* follow(engine.docker, () =>
       engine.docker.buildImage(
-        { context: stage, src: ["Dockerfile", "node_modules"] },
-        { t: name, buildargs: { BASE: from, ...proxies() }, rm: true, forcerm: true },
+        { context: stage, src },
+        { t: name, buildargs: { ...args, ...proxies() }, rm: true, forcerm: true },
       ),
     )
-  }).pipe(
-    Effect.catchTag("EngineFailure", ({ reason }) =>
-      Effect.fail(
-        new StartError({
-          problem: `The sandbox image could not be built: ${reason}.`,
-          remedy: "Check that containers on this engine reach Debian's packages, and its free disk space.",
+    // What a build leaves of its first stage is of no use.
+    yield* Effect.ignore(
+      call(() =>
+        engine.docker.pruneImages({
+          filters: { dangling: ["true"], label: [`codegen-mcp.stage=${recipe.name}`] },
         }),
       ),
-    ),
-  )
+    )
+  }).pipe(Effect.catchTag("EngineFailure", unbuilt(recipe.name)))
 
-const fingerprint = ({ architecture }: Engine) => {
-  const hash = createHash("sha256").update(`${BaseImage.published} ${architecture}\0`)
+const unbuilt =
+  (name: Recipe["name"]) =>
+  ({ reason }: { readonly reason: string }) =>
+    Effect.fail(
+      new StartError({
+        problem: `The ${name} image could not be built: ${reason}.`,
+        remedy: "Check that containers on this engine reach Debian's packages, and its free disk space.",
+      }),
+    )
+
+const fingerprint = ({ architecture }: Engine, { files, madeOf }: Recipe) => {
+  const hash = createHash("sha256").update(`${architecture} ${madeOf}\0`)
   for (const file of files)
     hash
-      .update(`${file}\0`)
-      .update(readFileSync(join(source, file)))
+      .update(`${basename(file)}\0`)
+      .update(readFileSync(join(Project.root, file)))
       .update("\0")
-  return hash.update(certificates()).digest("hex").slice(0, 12)
+  return hash.digest("hex").slice(0, 12)
 }
 
 /** The certificates that this machine was told to trust besides its usual ones, in PEM; mostly none. */
@@ -104,9 +149,3 @@ const proxies = (): Record<string, string> =>
       return value === undefined ? [] : [[name, value]]
     }),
   )
-
-const source = join(Project.root, "docker/sandbox")
-
-const files = ["Dockerfile", "Dockerfile.ca", "package.json", "package-lock.json"]
-
-const stage = join(Project.generated, "image/sandbox")

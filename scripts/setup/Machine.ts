@@ -1,4 +1,4 @@
-/** What every script needs of this machine before a node can run: an engine that has the sandbox image. */
+/** What every script needs of this machine before a node can run: an engine that has the images. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { settings } from "../../src/Settings.ts"
@@ -9,11 +9,11 @@ import { StartError } from "../process/StartError.ts"
 export interface Machine {
   readonly engine: Engine.Engine
   readonly sandboxImage: string
-  /** What nodes need to find the engine, as environment variables. */
+  /** What nodes need to find the engine and the agent, as environment variables. */
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** Finds or starts an engine, and builds the sandbox image where it is missing. */
+/** Finds or starts an engine, and builds the images where they are missing. */
 export const prepare = (options: {
   readonly install: boolean
 }): Effect.Effect<Machine, StartError, Scope.Scope> =>
@@ -24,5 +24,7 @@ export const prepare = (options: {
         new StartError({ problem: "DOCKER_HOST is wrong.", remedy: "Set it right, or unset it.", cause }),
     )
     const engine = yield* Engine.acquire({ install: options.install, dockerHost })
-    return { engine, sandboxImage: yield* Images.sandbox(engine, options), environment: engine.environment }
+    const sandboxImage = yield* Images.sandbox(engine, options)
+    const agentImage = yield* Images.agent(engine, sandboxImage)
+    return { engine, sandboxImage, environment: { ...engine.environment, AGENT_IMAGE: agentImage } }
   })

@@ -9,6 +9,7 @@ import { Unavailable } from "../domain/SessionError.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 import { initial } from "./migrations/0001_initial.ts"
+import { template } from "./migrations/0002_template.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
 export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
@@ -92,7 +93,9 @@ export const answering = <A, E, R>(
 /** A number that no shard lock uses: those stand in the upper half of the range. */
 const setUpLock = 7231
 
-const migrate = exclusively(Migrator.make({})({ loader: Migrator.fromRecord({ "0001_initial": initial }) }))
+const migrate = exclusively(
+  Migrator.make({})({ loader: Migrator.fromRecord({ "0001_initial": initial, "0002_template": template }) }),
+)
 
 const withSilence = (url: string, silence: Duration.Duration) => {
   const parsed = new URL(url)

@@ -13,17 +13,38 @@ export interface CommandSpec {
   readonly env: Readonly<Record<string, string>>
   /** `open`: input comes by `write`, and ends by its `end`. `none`: the command reads an end at once. */
   readonly stdin: "open" | "none"
-  /** Give the command a terminal; its output is then all on stdout. */
+  /** Give the command a terminal of 80 columns and 24 rows; its output is then all on stdout. */
   readonly tty: boolean
   /** Wall time in milliseconds, after which the whole process tree is killed. */
   readonly timeoutMs: number
 }
 
-/** How a command ended. */
-export type CommandEnd =
-  | { readonly _tag: "Exited"; readonly code: number; readonly durationMs: number }
-  | { readonly _tag: "TimedOut"; readonly durationMs: number }
-  | { readonly _tag: "Cancelled"; readonly durationMs: number }
+/** A limit of the sandbox that a command met while it ran. */
+export const LimitMet = Schema.Literal("memory", "pids", "workspace", "home", "tmp")
+export type LimitMet = typeof LimitMet.Type
+
+/** What a command took. */
+export interface CommandUsage {
+  /** Wall time in milliseconds. */
+  readonly durationMs: number
+  /** Processor time of the main process and the children it waited for, in milliseconds. */
+  readonly cpuMs?: number
+  /** Resident memory at its peak, in bytes; absent where it stayed below what can be measured, about 64 MiB. */
+  readonly peakMemory?: number
+  readonly limits: ReadonlyArray<LimitMet>
+  /** Files in the sandbox that hold the output from its beginning, where more came than is kept. */
+  readonly spilled: { readonly stdout?: string; readonly stderr?: string }
+}
+
+/** How a command ended. All but the first were killed, with everything that they had started. */
+export type CommandEnd = CommandUsage &
+  (
+    | { readonly _tag: "Exited"; readonly code: number }
+    | { readonly _tag: "Signalled"; readonly signal: string }
+    | { readonly _tag: "TimedOut" }
+    | { readonly _tag: "Cancelled" }
+    | { readonly _tag: "TooMuchOutput" }
+  )
 
 /** Counts of bytes that a command has written so far. */
 export interface OutputCursor {

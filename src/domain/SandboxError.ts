@@ -4,7 +4,7 @@ import { ContainerId } from "./Identity.ts"
 
 /** The engine refused or did not answer. Nothing was changed in the workspace. */
 export class SandboxError extends Schema.TaggedError<SandboxError>()("SandboxError", {
-  operation: Schema.Literal("ping", "list", "create", "start", "exec", "inspect", "remove"),
+  operation: Schema.Literal("ping", "list", "create", "attach", "start", "inspect", "remove"),
   cause: Schema.Defect,
 }) {
   override get message() {
@@ -33,10 +33,14 @@ export class CommandNotStarted extends Schema.TaggedError<CommandNotStarted>()("
   readonly next = "Check the program's name and `cwd`; list_files shows what is there."
 }
 
-/** This node runs as many sandboxes as it may. */
-export class Capacity extends Schema.TaggedError<Capacity>()("Capacity", { limit: Schema.Int }) {
+/** This node has no room for one more sandbox. `setting` names the limit, which counts `what`. */
+export class Capacity extends Schema.TaggedError<Capacity>()("Capacity", {
+  what: Schema.Literal("sandboxes", "bytes of memory", "bytes of disk"),
+  limit: Schema.Number,
+  setting: Schema.String,
+}) {
   override get message() {
-    return `This node runs ${this.limit} sandboxes, which is its limit (MAX_SANDBOXES).`
+    return `This node's sandboxes take all of its ${this.limit} ${this.what}, which is its limit (${this.setting}).`
   }
   readonly next = "Close a session that you no longer need (close_session), or try again later."
 }
@@ -52,6 +56,12 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
     "too_large",
     "no_space",
     "denied",
+    "exists",
+    "not_empty",
+    "bad_path",
+    "bad_pattern",
+    "aborted",
+    "failed",
   ),
 }) {
   override get message() {
@@ -97,6 +107,16 @@ const fileReasons = {
     "the sandbox's user may not do that.",
     "Look at the permissions with `exec`: ls -la.",
   ],
+  exists: ["already_exists", "something stands there already.", "Name another path, or ask to replace it."],
+  not_empty: ["not_empty", "the directory is not empty.", "Ask for a recursive removal, or empty it first."],
+  bad_path: [
+    "bad_path",
+    "no file can have this path here.",
+    "Shorten it, or name a path inside /workspace that is not below itself.",
+  ],
+  bad_pattern: ["bad_pattern", "the pattern cannot be understood.", "Correct the pattern and call again."],
+  aborted: ["aborted", "the content broke off; nothing was replaced.", "Send it again, whole."],
+  failed: ["io_error", "the system could not do that.", "Try again; look at the disk with `exec`: df."],
 } as const
 
 const describe = (cause: unknown) =>

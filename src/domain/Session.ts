@@ -17,6 +17,8 @@ export type Lifetime = typeof Lifetime.Type
 export const SessionSummary = Schema.Struct({
   id: SessionId,
   name: Schema.NullOr(SessionName),
+  /** The kind of its sandbox. */
+  template: Schema.String,
   /** Milliseconds since 1970, by the database's clock. */
   createdAt: Schema.Number,
   activeAt: Schema.Number,

@@ -2,17 +2,30 @@
 import { Context, type Effect } from "effect"
 import type { Principal } from "./Identity.ts"
 import type { Lifetime, SessionName, SessionSummary } from "./Session.ts"
-import type { SessionClosed, SessionNotFound, TooManySessions, Unavailable } from "./SessionError.ts"
+import type {
+  SessionClosed,
+  SessionNotFound,
+  TooManySessions,
+  Unavailable,
+  UnknownTemplate,
+} from "./SessionError.ts"
 
 export class SessionDirectory extends Context.Tag("codegen-mcp/domain/SessionDirectory")<
   SessionDirectory,
   {
-    /** The principal's session of that name, made if it is absent; a new one without a name. */
+    /**
+     * The principal's session of that name, made by the template if it is absent; a new one without a name. A session
+     * that is there keeps the template that it was made by.
+     */
     readonly open: (
       principal: Principal,
       name: SessionName | undefined,
       lifetime: Exclude<Lifetime, "named">,
-    ) => Effect.Effect<SessionSummary & { readonly created: boolean }, TooManySessions | Unavailable>
+      template: string | undefined,
+    ) => Effect.Effect<
+      SessionSummary & { readonly created: boolean },
+      TooManySessions | UnknownTemplate | Unavailable
+    >
     /** The principal's open session of that id. */
     readonly find: (
       principal: Principal,

@@ -97,3 +97,14 @@ export class TooManySessions extends Schema.TaggedError<TooManySessions>()("TooM
   }
   readonly next = "Close one with close_session; list_sessions shows them."
 }
+
+/** A kind of sandbox that this node does not know. */
+export class UnknownTemplate extends Schema.TaggedError<UnknownTemplate>()("UnknownTemplate", {
+  template: Schema.String,
+  known: Schema.Array(Schema.String),
+}) {
+  override get message() {
+    return `There is no template ${this.template}. There is: ${this.known.join(", ")}.`
+  }
+  readonly next = "Name one of these, or leave it out for the default; the operator adds more in TEMPLATES."
+}

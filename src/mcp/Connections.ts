@@ -5,7 +5,7 @@ import { answering } from "../database/Database.ts"
 import { ConnectionId, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionName } from "../domain/Session.ts"
-import type { TooManySessions, Unavailable } from "../domain/SessionError.ts"
+import type { TooManySessions, Unavailable, UnknownTemplate } from "../domain/SessionError.ts"
 import { settings } from "../Settings.ts"
 
 export interface Connection {
@@ -30,7 +30,7 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
       principal: Principal,
       name: SessionName | undefined,
       hello: ClientHello,
-    ) => Effect.Effect<Connection, TooManySessions | Unavailable>
+    ) => Effect.Effect<Connection, TooManySessions | UnknownTemplate | Unavailable>
     /** The principal's connection of that id, its lease renewed; undefined for an unknown, ended or foreign one. */
     readonly find: (principal: Principal, id: string) => Effect.Effect<Connection | undefined, Unavailable>
     /** Keeps the lease while the scope is open. */
@@ -49,7 +49,7 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
 
       return {
         open: Effect.fn("Connections.open")(function* (principal, name, hello) {
-          const session = yield* directory.open(principal, name, "connection")
+          const session = yield* directory.open(principal, name, "connection", undefined)
           const id = ConnectionId.make(yield* randomId("c_"))
           yield* answering(sql`
             INSERT INTO connection (id, principal, session_id, protocol_version, client, capabilities)

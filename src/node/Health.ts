@@ -4,6 +4,8 @@ import { SqlClient } from "@effect/sql"
 import { Context, Effect, Layer } from "effect"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { Docker } from "../sandbox/Docker.ts"
+import type { PoolStatus } from "../sandbox/Pool.ts"
+import { Sandboxes } from "../sandbox/Sandboxes.ts"
 
 export interface Readiness {
   readonly ready: boolean
@@ -14,6 +16,8 @@ export interface Readiness {
   readonly engine: boolean
   /** Shards whose lock this node holds. */
   readonly shards: number
+  /** Of each template: sandboxes that wait, and takers who did and did not find one. */
+  readonly pools: Readonly<Record<string, PoolStatus>>
 }
 
 export class Health extends Context.Tag("codegen-mcp/node/Health")<
@@ -30,6 +34,7 @@ export class Health extends Context.Tag("codegen-mcp/node/Health")<
       const docker = yield* Docker
       const sharding = yield* Sharding.Sharding
       const { shardsPerGroup } = ShardingConfig.defaults
+      const sandboxes = yield* Sandboxes
       const identity = yield* NodeIdentity
       const shardIds = Array.from({ length: shardsPerGroup }, (_, index) =>
         ShardId.make("default", index + 1),
@@ -50,6 +55,7 @@ export class Health extends Context.Tag("codegen-mcp/node/Health")<
             postgres,
             engine,
             shards,
+            pools: Object.fromEntries(yield* sandboxes.pools),
           }
         }),
       }

@@ -1,59 +1,74 @@
 /**
- * How a sandbox's container is made: nothing in it depends on a session, all on the settings.
- * Labels say whose it is; the name holds its uid, and the engine, where names are unique, thereby
- * keeps two sandboxes of one machine from sharing a uid and the kernel's limits that go by uid.
+ * The containers of sandboxes on this node's engine. A container's name holds its uid, and the engine, where names
+ * are unique, thereby keeps two sandboxes of one machine from sharing a uid and the kernel's limits that go by uid.
  */
-import { Context, Effect } from "effect"
-import type Dockerode from "dockerode"
-import seccomp from "../../docker/seccomp.json" with { type: "json" }
+import { Effect } from "effect"
 import { ContainerId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { SandboxError } from "../domain/SandboxError.ts"
+import * as AgentVolume from "./AgentVolume.ts"
+import * as Disk from "./Disk.ts"
 import { Docker, statusOf } from "./Docker.ts"
 import { Limits } from "./Limits.ts"
+import { labels, type Parts, specification } from "./Specification.ts"
+import type { Template } from "./Templates.ts"
 
-export const labels = {
-  cluster: "codegen-mcp.cluster",
-  node: "codegen-mcp.node",
-  incarnation: "codegen-mcp.incarnation",
-} as const
-
-export const workspace = "/workspace"
-const home = "/home/agent"
-
-/** Size of /dev/shm, in bytes. */
-const shm = 16 * 1024 * 1024
+interface MadeContainer {
+  readonly id: ContainerId
+  /** What its programs find in their environment. */
+  readonly env: Readonly<Record<string, string>>
+}
 
 /** Uids in the range, as many as the image has passwd entries. */
 const uids = 1000
 
-/** Makes and starts a container. One that was made but did not start is removed again. */
-export const start = Effect.gen(function* () {
+/**
+ * Makes a container, which does not run yet. The scope is to end when it runs, or never will: it holds what is only
+ * needed until then.
+ */
+export const make = Effect.fnUntraced(function* (template: Template) {
   const docker = yield* Docker
   const limits = yield* Limits
   const identity = yield* NodeIdentity
+  const agentVolume = yield* AgentVolume.acquire
+  const { Config } = yield* docker.use("inspect", (docker) => docker.getImage(template.image).inspect())
+  const image = { env: Config.Env ?? [], volumes: Object.keys(Config.Volumes ?? {}) }
   const offset = Math.floor(Math.random() * uids)
   for (let attempt = 0; attempt < uids; attempt++) {
     const uid = limits.firstUid + ((offset + attempt) % uids)
+    const disks =
+      template.medium === "memory"
+        ? undefined
+        : yield* Effect.all({
+            workspace: Disk.make(template.workspace, uid),
+            home: Disk.make(template.home, uid),
+          })
+    const { container, env } = specification({
+      uid,
+      agentVolume,
+      disks,
+      image,
+      template,
+      identity,
+    } satisfies Parts)
     const made = yield* docker
-      .use("create", (docker) => docker.createContainer(specification(uid, limits, identity)))
+      .use("create", (docker) => docker.createContainer(container))
       .pipe(
         Effect.catchIf(
           (error) => statusOf(error) === 409,
           () => Effect.void,
         ),
       )
-    if (made === undefined) continue
-    yield* docker
-      .use("start", () => made.start())
-      .pipe(Effect.onError(() => Effect.ignore(remove(ContainerId.make(made.id)))))
-    return ContainerId.make(made.id)
+    if (made !== undefined) return { id: ContainerId.make(made.id), env } satisfies MadeContainer
   }
   return yield* new SandboxError({
     operation: "create",
     cause: `all ${uids} user ids for sandboxes are taken`,
   })
 })
+
+export const start = (id: ContainerId) =>
+  Effect.flatMap(Docker, (docker) => docker.use("start", (docker) => docker.getContainer(id).start()))
 
 /** Removes a container with its anonymous volumes; one that is gone already is no error. */
 export const remove = (id: ContainerId) =>
@@ -82,52 +97,3 @@ export const list = Effect.gen(function* () {
     createdAt: container.Created * 1000,
   }))
 })
-
-const specification = (
-  uid: number,
-  limits: Context.Tag.Service<typeof Limits>,
-  identity: Context.Tag.Service<typeof NodeIdentity>,
-): Dockerode.ContainerCreateOptions => {
-  const memory = limits.memory + limits.workspace + limits.home + limits.tmp + shm
-  const folder = (size: number) => `rw,exec,nosuid,nodev,size=${size},uid=${uid},gid=${uid},mode=0755`
-  return {
-    name: `codegen-mcp-${uid}`,
-    Image: limits.image,
-    Entrypoint: ["sleep", "infinity"],
-    Cmd: [],
-    User: `${uid}:${uid}`,
-    WorkingDir: workspace,
-    Env: [`HOME=${home}`, `USER=agent${uid}`],
-    Hostname: "sandbox",
-    Labels: {
-      [labels.cluster]: identity.cluster,
-      [labels.node]: identity.node,
-      [labels.incarnation]: identity.incarnation,
-    },
-    Healthcheck: { Test: ["NONE"] },
-    HostConfig: {
-      Init: true,
-      NetworkMode: "none",
-      ReadonlyRootfs: true,
-      CapDrop: ["ALL"],
-      SecurityOpt: ["no-new-privileges", `seccomp=${JSON.stringify(seccomp)}`],
-      LogConfig: { Type: "none", Config: {} },
-      Memory: memory,
-      MemorySwap: memory,
-      NanoCpus: Math.round(limits.cpus * 1e9),
-      PidsLimit: limits.pids,
-      Ulimits: [
-        { Name: "nofile", Soft: limits.openFiles, Hard: limits.openFiles },
-        { Name: "core", Soft: 0, Hard: 0 },
-      ],
-      ShmSize: shm,
-      IpcMode: "private",
-      Tmpfs: {
-        [workspace]: folder(limits.workspace),
-        [home]: folder(limits.home),
-        "/tmp": folder(limits.tmp).replace("mode=0755", "mode=1777"),
-      },
-      ...(limits.runtime === undefined ? {} : { Runtime: limits.runtime }),
-    },
-  }
-}

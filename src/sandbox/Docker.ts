@@ -20,6 +20,8 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
   {
     /** The engine's own id. Nodes on one engine share it. */
     readonly engine: string
+    /** Of the engine's machine, in bytes. */
+    readonly memory: number
     /** Calls the engine, for 30 s at most; a rejection becomes a `SandboxError` naming the operation. */
     readonly use: <A>(
       operation: SandboxError["operation"],
@@ -27,11 +29,14 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
     ) => Effect.Effect<A, SandboxError>
   }
 >() {
-  /** Fails where there is no engine, no permission, or the sandbox image is missing. */
+  /** Fails where there is no engine, no permission, or an image is missing. */
   static readonly layer = Layer.effect(
     Docker,
     Effect.gen(function* () {
-      const image = yield* settings.sandboxImage.config
+      const images = [
+        [yield* settings.sandboxImage.config, settings.sandboxImage.name],
+        [yield* settings.agentImage.config, settings.agentImage.name],
+      ] as const
       const runtime = yield* settings.sandboxRuntime.config
       const docker = new Dockerode()
       const use = <A>(operation: SandboxError["operation"], call: (docker: Dockerode) => Promise<A>) =>
@@ -54,17 +59,19 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
           remedy: `It has: ${Object.keys(info.Runtimes).join(", ")}.`,
         })
       }
-      yield* use("inspect", (docker) => docker.getImage(image).inspect()).pipe(
-        Effect.mapError((error) =>
-          statusOf(error) === 404
-            ? new EngineUnusable({
-                problem: `The image ${image} is not on this Docker engine.`,
-                remedy: "Build it with ./scripts/start, or name another one in SANDBOX_IMAGE.",
-              })
-            : unusable(error),
-        ),
-      )
-      return { engine: info.ID, use }
+      for (const [image, setting] of images) {
+        yield* use("inspect", (docker) => docker.getImage(image).inspect()).pipe(
+          Effect.mapError((error) =>
+            statusOf(error) === 404
+              ? new EngineUnusable({
+                  problem: `The image ${image} is not on this Docker engine.`,
+                  remedy: `Build it with ./scripts/start, or name another one in ${setting}.`,
+                })
+              : unusable(error),
+          ),
+        )
+      }
+      return { engine: info.ID, memory: info.MemTotal, use }
     }),
   )
 }
@@ -77,6 +84,7 @@ export const statusOf = (error: SandboxError) =>
 
 const EngineInfo = Schema.Struct({
   ID: Schema.String,
+  MemTotal: Schema.Number,
   Runtimes: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
 })
 

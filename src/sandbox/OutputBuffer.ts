@@ -7,10 +7,8 @@ import type { OutputPiece } from "../domain/Command.ts"
 export class OutputBuffer {
   private readonly headLimit: number
   private readonly tailLimit: number
-  private readonly head: Array<Uint8Array> = []
-  private headSize = 0
-  private readonly tail: Array<Uint8Array> = []
-  private tailSize = 0
+  private readonly head = new Chunks()
+  private readonly tail = new Chunks()
   /** Bytes written so far. */
   total = 0
 
@@ -21,27 +19,67 @@ export class OutputBuffer {
 
   push(chunk: Uint8Array) {
     this.total += chunk.length
-    const room = Math.min(this.headLimit - this.headSize, chunk.length)
-    if (room > 0) {
-      this.head.push(chunk.subarray(0, room))
-      this.headSize += room
-    }
+    const room = Math.min(this.headLimit - this.head.size, chunk.length)
+    if (room > 0) this.head.push(chunk.subarray(0, room))
     if (room === chunk.length) return
     this.tail.push(chunk.subarray(room))
-    this.tailSize += chunk.length - room
-    // Whole chunks go while enough stays without them, so a push costs no copying.
-    while (this.tailSize - (this.tail[0]?.length ?? 0) >= this.tailLimit && this.tail.length > 1) {
-      this.tailSize -= this.tail.shift()!.length
-    }
+    this.tail.keep(this.tailLimit)
   }
 
   /** What is kept from byte `after` on. */
   read(after: number): OutputPiece {
-    const tail = Buffer.concat(this.tail).subarray(-this.tailLimit || this.tailSize)
-    const tailStart = this.total - tail.length
-    if (after >= tailStart) return { data: tail.subarray(after - tailStart), skipped: 0, skippedAt: 0 }
-    const head = Buffer.concat(this.head).subarray(after)
-    const skipped = tailStart - Math.max(after, this.headSize)
-    return { data: Buffer.concat([head, tail]), skipped, skippedAt: head.length }
+    const tailSize = Math.min(this.tail.size, this.tailLimit)
+    const tailStart = this.total - tailSize
+    if (after >= tailStart) return { data: this.tail.last(this.total - after), skipped: 0, skippedAt: 0 }
+    const head = this.head.last(Math.max(0, this.head.size - after))
+    const skipped = tailStart - Math.max(after, this.head.size)
+    return { data: Buffer.concat([head, this.tail.last(tailSize)]), skipped, skippedAt: head.length }
   }
 }
+
+/** Large chunks as they come; small ones copied together, which would cost many times their size each. */
+class Chunks {
+  size = 0
+  private readonly chunks: Array<Uint8Array> = []
+  /** What the last chunk is a part of, if there is room in it. */
+  private block: Buffer | undefined
+
+  push(chunk: Uint8Array) {
+    this.size += chunk.length
+    const last = this.chunks.at(-1)
+    if (chunk.length >= small) {
+      this.chunks.push(chunk)
+      this.block = undefined
+    } else if (
+      this.block === undefined ||
+      last === undefined ||
+      last.length + chunk.length > this.block.length
+    ) {
+      this.block = Buffer.allocUnsafeSlow(blockSize)
+      this.block.set(chunk)
+      this.chunks.push(this.block.subarray(0, chunk.length))
+    } else {
+      this.block.set(chunk, last.length)
+      this.chunks[this.chunks.length - 1] = this.block.subarray(0, last.length + chunk.length)
+    }
+  }
+
+  /** Drops whole chunks from the beginning while `limit` bytes stay without them. */
+  keep(limit: number) {
+    while (this.chunks.length > 1 && this.size - this.chunks[0]!.length >= limit) {
+      this.size -= this.chunks.shift()!.length
+    }
+  }
+
+  /** The last bytes, as many as are asked for; a reader that follows costs no more than what is new. */
+  last(bytes: number) {
+    let from = this.chunks.length
+    let size = 0
+    while (size < bytes && from > 0) size += this.chunks[--from]!.length
+    return Buffer.concat(this.chunks.slice(from)).subarray(size - bytes)
+  }
+}
+
+/** In bytes. */
+const small = 2048
+const blockSize = 8192

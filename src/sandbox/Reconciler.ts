@@ -1,12 +1,14 @@
 /**
  * Removes containers that outlived their purpose. Of this incarnation's own: those that this node does not
- * hold, and those it holds although Postgres gave their session to another or closed it. Of others': those
+ * hold, and those it gave to a session although Postgres gave that to another node or closed it. Of others': those
  * whose incarnation is dead. Nothing is removed below the grace period, or while Postgres does not answer.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Layer, Schedule } from "effect"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { settings } from "../Settings.ts"
+import * as AgentVolume from "./AgentVolume.ts"
+import * as Disk from "./Disk.ts"
 import * as Container from "./Container.ts"
 import { Sandboxes } from "./Sandboxes.ts"
 
@@ -63,10 +65,15 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function* (steady: bo
     (container) =>
       now - container.createdAt > grace &&
       (container.incarnation === incarnation
-        ? !sandboxes.holds(container.id) || !bindings.has(container.id)
+        ? now - (sandboxes.heldSince(container.id) ?? -Infinity) > grace && !bindings.has(container.id)
         : (known.get(container.incarnation) ?? steady)),
   )
   yield* Effect.forEach(leftovers, ({ id }) => sandboxes.remove(id), { concurrency: 4, discard: true })
+  yield* AgentVolume.removeOthers(otherVersions)
+  yield* Disk.removeLeftovers(Duration.millis(grace))
   if (leftovers.length > 0) yield* Effect.logInfo(`removed ${leftovers.length} leftover containers`)
   return leftovers.map(({ id }) => id)
 })
+
+/** The age from which the agent of another version is not kept for nodes that may come back. */
+const otherVersions = Duration.hours(1)

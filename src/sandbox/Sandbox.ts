@@ -57,7 +57,7 @@ export interface SandboxFiles {
   >
 }
 
-export interface FileEntry {
+interface FileEntry {
   /** Relative to /workspace. */
   readonly path: string
   readonly kind: "file" | "directory" | "link" | "other"

@@ -2,31 +2,36 @@
  * The sandboxes of this node. They belong to this service and not to the entities that use them, so that
  * a session which is activated again on the same node finds its own. All are removed when the node leaves.
  */
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { ContainerId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { Capacity, type SandboxError } from "../domain/SandboxError.ts"
-import * as Container from "./Container.ts"
 import { Docker } from "./Docker.ts"
-import * as ExecCommands from "./ExecCommands.ts"
-import * as ExecFiles from "./ExecFiles.ts"
 import { Limits } from "./Limits.ts"
+import * as Pool from "./Pool.ts"
+import * as RunningSandbox from "./RunningSandbox.ts"
 import type { Sandbox } from "./Sandbox.ts"
-
-interface Held {
-  readonly sandbox: Sandbox
-  readonly scope: Scope.CloseableScope
-}
+import { type Template, Templates, totalMemory } from "./Templates.ts"
 
 export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
   Sandboxes,
   {
-    /** Starts a new, empty sandbox. Fails with `Capacity` where the node holds as many as it may. */
-    readonly make: Effect.Effect<Sandbox, SandboxError | Capacity>
-    /** Whether this node still holds the sandbox. */
+    /**
+     * A new, empty sandbox: one that waits in the template's pool, or else one that is started now. Fails with
+     * `Capacity` where the node has no room for it.
+     */
+    readonly make: (template: Template) => Effect.Effect<Sandbox, SandboxError | Capacity>
+    /** Whether this node still has the sandbox. */
     readonly holds: (id: ContainerId) => boolean
+    /**
+     * When `make` gave the sandbox away, in milliseconds since 1970; infinite while it waits in a pool, none where
+     * there is no such.
+     */
+    readonly heldSince: (id: ContainerId) => number | undefined
     /** Kills the sandbox's commands and removes it. What the engine will not remove now, the reconciler does. */
     readonly remove: (id: ContainerId) => Effect.Effect<void>
+    /** Of each template's pool, by name. */
+    readonly pools: Effect.Effect<ReadonlyMap<string, Pool.PoolStatus>>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -34,50 +39,97 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
     Effect.gen(function* () {
       const context = yield* Effect.context<Docker | Limits | NodeIdentity>()
       const limits = yield* Limits
-      const sandboxes = new Map<ContainerId, Held>()
+      const templates = yield* Templates
+      const sandboxes = new Map<ContainerId, RunningSandbox.RunningSandbox>()
       let starting = 0
+      let startingMemory = 0
 
       const remove = Effect.fn("Sandboxes.remove")(
         function* (id: ContainerId) {
-          const held = sandboxes.get(id)
+          const gone = sandboxes.get(id)
           sandboxes.delete(id)
-          if (held !== undefined) yield* Scope.close(held.scope, Exit.void)
-          yield* Container.remove(id).pipe(
-            Effect.catchAll((error) =>
-              Effect.logWarning("a sandbox could not be removed yet", error.message),
-            ),
-          )
+          yield* gone === undefined ? RunningSandbox.removeContainer(id) : gone.remove
         },
         Effect.uninterruptible,
         Effect.provide(context),
       )
 
-      const make = Effect.gen(function* () {
-        const id = yield* Container.start
-        const scope = yield* Scope.make()
-        const { run, ...commands } = yield* ExecCommands.make(id).pipe(Scope.extend(scope))
-        const sandbox: Sandbox = { id, ...commands, files: ExecFiles.make(run) }
-        sandboxes.set(id, { sandbox, scope })
-        return sandbox
-      }).pipe(Effect.uninterruptible, Effect.provide(context), Effect.withSpan("Sandboxes.make"))
-
       yield* Effect.addFinalizer(() =>
         Effect.forEach([...sandboxes.keys()], remove, { concurrency: 8, discard: true }),
       )
 
-      return {
-        make: Effect.suspend((): Effect.Effect<Sandbox, SandboxError | Capacity> => {
-          if (sandboxes.size + starting >= limits.sandboxes) {
-            return Effect.fail(new Capacity({ limit: limits.sandboxes }))
-          }
+      /** What stands in the way of one more sandbox. */
+      const full = (template: Template) => {
+        const promised = [...sandboxes.values()].reduce(
+          (sum, { template }) => sum + totalMemory(template),
+          startingMemory,
+        )
+        if (sandboxes.size + starting >= limits.sandboxes) {
+          return new Capacity({ what: "sandboxes", limit: limits.sandboxes, setting: "MAX_SANDBOXES" })
+        }
+        if (promised + totalMemory(template) > limits.totalMemory) {
+          return new Capacity({ what: "bytes of memory", limit: limits.totalMemory, setting: "MAX_MEMORY" })
+        }
+        return undefined
+      }
+
+      const launch = Effect.fnUntraced(
+        function* (template: Template) {
+          const reason = full(template)
+          if (reason !== undefined) return yield* reason
           starting++
-          return Effect.ensuring(
-            make,
-            Effect.sync(() => starting--),
+          startingMemory += totalMemory(template)
+          const made = yield* RunningSandbox.launch(template, remove).pipe(
+            Effect.ensuring(
+              Effect.sync(() => {
+                starting--
+                startingMemory -= totalMemory(template)
+              }),
+            ),
           )
-        }),
+          sandboxes.set(made.sandbox.id, made)
+          return made
+        },
+        Effect.uninterruptible,
+        Effect.provide(context),
+      )
+
+      const pools = new Map(
+        yield* Effect.forEach(templates.all, (template) =>
+          Effect.map(
+            Pool.make({
+              ...template.pool,
+              launch: launch(template),
+              isUsable: ({ sandbox }) => sandboxes.has(sandbox.id),
+              drop: ({ sandbox }) => remove(sandbox.id),
+            }),
+            (pool) => [template.name, pool] as const,
+          ),
+        ),
+      )
+      /** Room for a sandbox that somebody waits for, at the cost of one that nobody has asked for. */
+      const dropPooled = Effect.gen(function* () {
+        for (const pool of pools.values()) {
+          const spare = yield* pool.takeIfReady
+          if (Option.isSome(spare)) return yield* Effect.as(remove(spare.value.sandbox.id), true)
+        }
+        return false
+      })
+
+      return {
+        make: Effect.fn("Sandboxes.make")(function* (template) {
+          const pool = pools.get(template.name)
+          const take = pool === undefined ? launch(template) : pool.take
+          const taken = yield* Effect.catchTag(take, "Capacity", (error) =>
+            Effect.if(dropPooled, { onTrue: () => launch(template), onFalse: () => Effect.fail(error) }),
+          )
+          taken.heldSince = yield* Clock.currentTimeMillis
+          return taken.sandbox
+        }, Effect.uninterruptible),
         holds: (id) => sandboxes.has(id),
+        heldSince: (id) => sandboxes.get(id)?.heldSince,
         remove,
+        pools: Effect.sync(() => new Map([...pools].map(([name, pool]) => [name, pool.status()]))),
       }
     }),
   )

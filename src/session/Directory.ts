@@ -5,7 +5,8 @@ import { answering } from "../database/Database.ts"
 import { type Principal, randomId, SessionId } from "../domain/Identity.ts"
 import type { SessionSummary } from "../domain/Session.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
-import { SessionClosed, SessionNotFound, TooManySessions } from "../domain/SessionError.ts"
+import { SessionClosed, SessionNotFound, TooManySessions, UnknownTemplate } from "../domain/SessionError.ts"
+import { defaultTemplate, Templates } from "../sandbox/Templates.ts"
 import { settings } from "../Settings.ts"
 import { Sessions } from "./Sessions.ts"
 
@@ -16,9 +17,10 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const sessions = yield* Sessions
+    const templates = yield* Templates
     const limit = yield* settings.maxSessions.config
     const columns = sql.literal(
-      `id, name, extract(epoch FROM created_at)::float8 * 1000 AS "createdAt", extract(epoch FROM active_at)::float8 * 1000 AS "activeAt"`,
+      `id, name, template, extract(epoch FROM created_at)::float8 * 1000 AS "createdAt", extract(epoch FROM active_at)::float8 * 1000 AS "activeAt"`,
     )
 
     const find = Effect.fn("SessionDirectory.find")(function* (principal: Principal, id: string) {
@@ -36,7 +38,10 @@ export const layer = Layer.effect(
 
     return {
       open: Effect.fn("SessionDirectory.open")(
-        function* (principal, name, lifetime) {
+        function* (principal, name, lifetime, template = defaultTemplate) {
+          if (templates.get(template) === undefined) {
+            return yield* new UnknownTemplate({ template, known: templates.all.map(({ name }) => name) })
+          }
           // One at a time of a principal, so that none passes the limit beside another, and of two callers that
           // open one name at once, the second finds the first's row.
           yield* sql`SELECT pg_advisory_xact_lock(hashtextextended(${principal}, 0))`
@@ -52,8 +57,8 @@ export const layer = Layer.effect(
             if ((open[0]?.count ?? 0) >= limit) return yield* new TooManySessions({ limit })
             const id = SessionId.make(yield* randomId("s_"))
             const made = yield* sql<SessionSummary>`
-            INSERT INTO session (id, principal, name, lifetime)
-            VALUES (${id}, ${principal}, ${name ?? null}, ${name === undefined ? lifetime : "named"})
+            INSERT INTO session (id, principal, name, lifetime, template)
+            VALUES (${id}, ${principal}, ${name ?? null}, ${name === undefined ? lifetime : "named"}, ${template})
             ON CONFLICT (principal, name) WHERE closed_at IS NULL AND name IS NOT NULL DO NOTHING
             RETURNING ${columns}`
             if (made[0] !== undefined) return { ...made[0], created: true }

@@ -7,14 +7,16 @@ import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import type { SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { SessionClosed, SessionNotFound, Unavailable } from "../domain/SessionError.ts"
+import { SandboxError } from "../domain/SandboxError.ts"
 import { Limits } from "../sandbox/Limits.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
+import { defaultTemplate, type Template, Templates } from "../sandbox/Templates.ts"
 import { settings } from "../Settings.ts"
 import * as Operations from "./Operations.ts"
 import { type Claim, SessionRows } from "./SessionRows.ts"
 import * as SessionSandbox from "./SessionSandbox.ts"
 
-const unclaimed: Claim = { epoch: 0, name: null, lost: false, continued: false }
+const unclaimed: Claim = { epoch: 0, name: null, template: defaultTemplate, lost: false, continued: false }
 
 interface Held {
   readonly claim: { current: Claim }
@@ -45,6 +47,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const { node } = yield* NodeIdentity
       const limits = yield* Limits
       const sandboxes = yield* Sandboxes
+      const templates = yield* Templates
       const rows = yield* SessionRows
       const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
       const sessions = new Map<SessionId, Held>()
@@ -52,18 +55,31 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const isResting = ({ operations }: Held) => operations.running().length === 0
 
       /** On a full node the sandbox goes that was unused for longest, of those in which nothing was ever done. */
-      const makeWithRoom = Effect.catchTag(sandboxes.make, "Capacity", (full) => {
-        const [oldest] = [...sessions.values()]
-          .filter((held) => held.sandbox.isUnused() && isResting(held))
-          .sort((a, b) => a.usedAt - b.usedAt)
-        return oldest === undefined
-          ? Effect.fail(full)
-          : Effect.zipRight(oldest.sandbox.dropUnused, sandboxes.make)
-      })
+      const makeWithRoom = (template: Template) =>
+        Effect.catchTag(sandboxes.make(template), "Capacity", (full) => {
+          const [oldest] = [...sessions.values()]
+            .filter((held) => held.sandbox.isUnused() && isResting(held))
+            .sort((a, b) => a.usedAt - b.usedAt)
+          return oldest === undefined
+            ? Effect.fail(full)
+            : Effect.zipRight(oldest.sandbox.dropUnused, sandboxes.make(template))
+        })
 
       const hold = (id: SessionId): Held => {
         const claim: { current: Claim } = { current: unclaimed }
-        const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make: makeWithRoom }, rows)
+        const template = () => templates.get(claim.current.template)
+        const make = Effect.suspend(() => {
+          const known = template()
+          return known === undefined
+            ? Effect.fail(
+                new SandboxError({
+                  operation: "create",
+                  cause: `this node has no template ${claim.current.template} (TEMPLATES)`,
+                }),
+              )
+            : makeWithRoom(known)
+        })
+        const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make }, rows)
         const operations = Operations.make(
           id,
           claim,
@@ -76,6 +92,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               ownerNode: node,
               edgeNode: operation.edgeNode,
               limits,
+              template: template() ?? templates.standard,
               sandbox: sandbox.acquire(tool.changes),
             }
           },

@@ -21,6 +21,7 @@ import {
 export interface Claim {
   readonly epoch: number
   readonly name: SessionName | null
+  readonly template: string
   /** Something ran in a sandbox that is gone, and no caller was told yet. */
   readonly lost: boolean
   /** Nobody owned the session since this node claimed it last: what it holds is still the session's. */
@@ -109,7 +110,7 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
                 lost = lost OR (used AND container IS NOT NULL AND NOT continued),
                 used = used AND continued
               FROM before WHERE session.id = before.id
-              RETURNING epoch, name, lost, continued`
+              RETURNING epoch, name, template, lost, continued`
             const claim = claimed[0]
             if (claim === undefined) {
               const known = yield* sql`SELECT 1 FROM session WHERE id = ${id}`

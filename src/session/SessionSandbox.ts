@@ -10,6 +10,12 @@ import type { Sandboxes } from "../sandbox/Sandboxes.ts"
 import type { OwnerCall } from "../tools/Tool.ts"
 import type { Claim, SessionRows } from "./SessionRows.ts"
 
+/** The node's sandboxes, as one session uses them. */
+export interface SandboxSource extends Pick<Sandboxes["Type"], "holds" | "remove"> {
+  /** A new one, made by the session's template. */
+  readonly make: ReturnType<Sandboxes["Type"]["make"]>
+}
+
 export interface SessionSandbox {
   /** The sandbox; `changes` says that the caller may leave something in it. */
   readonly acquire: (changes: boolean) => OwnerCall["sandbox"]
@@ -30,7 +36,7 @@ export interface SessionSandbox {
 export const make = (
   id: SessionId,
   claim: { current: Claim },
-  sandboxes: Sandboxes["Type"],
+  sandboxes: SandboxSource,
   rows: SessionRows["Type"],
 ): SessionSandbox => {
   const lock = Effect.unsafeMakeSemaphore(1)

@@ -1,7 +1,9 @@
 /** Runs a command to its end. */
 import { Effect, Schema } from "effect"
-import type { CommandSpec, OutputPiece } from "../domain/Command.ts"
+import type { CommandEnd, CommandSpec, OutputPiece } from "../domain/Command.ts"
 import { OperationId } from "../domain/Identity.ts"
+import type { Limits } from "../sandbox/Limits.ts"
+import type { Template } from "../sandbox/Templates.ts"
 import { absolute, CheckpointState, notSaved, optional, ownerTool, WorkspacePath } from "./Tool.ts"
 
 const EnvironmentName = Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/))
@@ -44,20 +46,27 @@ export const exec = ownerTool({
   output: Schema.Struct({
     operation_id: OperationId.annotations({}),
     status: Schema.Literal("exited", "running", "timed_out", "cancelled", "interrupted"),
-    exit_code: Schema.optional(Schema.Number.annotations({ description: "128 and n after signal n." })),
-    signal: Schema.optional(Schema.String),
+    exit_code: Schema.optional(Schema.Number),
+    signal: Schema.optional(
+      Schema.String.annotations({ description: "What ended the command, where it did not exit by itself." }),
+    ),
     stdout: Schema.String,
     stderr: Schema.String,
     stdout_cursor: Schema.Number.annotations({ description: "Bytes that the command wrote to stdout." }),
     stderr_cursor: Schema.Number.annotations({ description: "Bytes that the command wrote to stderr." }),
     duration_ms: Schema.Number,
+    cpu_ms: Schema.optional(Schema.Number.annotations({ description: "Processor time." })),
+    peak_memory: Schema.optional(
+      Schema.Number.annotations({ description: "In bytes; absent where it was small." }),
+    ),
+    note: Schema.optional(Schema.String.annotations({ description: "Which limit the command met." })),
     truncated: Schema.Boolean.annotations({ description: "The middle of the output is left out." }),
     checkpoint: CheckpointState,
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
   changes: true,
   stateOf: ({ status }) => (status === "timed_out" || status === "cancelled" ? status : "succeeded"),
-  handler: Effect.fn("tools.exec")(function* (input, { operation, limits, sandbox }) {
+  handler: Effect.fn("tools.exec")(function* (input, { operation, limits, template, sandbox }) {
     const spec = yield* specOf(input, limits)
     const box = yield* sandbox
     return yield* Effect.acquireUseRelease(
@@ -70,16 +79,27 @@ export const exec = ownerTool({
           const [page] = yield* Effect.all([read, write], { concurrency: 2 })
           const stdout = shown(page.stdout, stdoutLimit)
           const stderr = shown(page.stderr, stderrLimit)
-          const end = page.end ?? { _tag: "TimedOut" as const, durationMs: spec.timeoutMs }
+          const end: CommandEnd = page.end ?? {
+            _tag: "TimedOut",
+            durationMs: spec.timeoutMs,
+            limits: [],
+            spilled: {},
+          }
+          const note = noteOf(end, limits, template)
           return {
             operation_id: operation,
-            status: ({ Exited: "exited", TimedOut: "timed_out", Cancelled: "cancelled" } as const)[end._tag],
-            ...(end._tag === "Exited" ? { exit_code: end.code } : { signal: "SIGKILL" }),
+            status: statuses[end._tag],
+            ...(end._tag === "Exited"
+              ? { exit_code: end.code }
+              : { signal: end._tag === "Signalled" ? end.signal : "SIGKILL" }),
             stdout: stdout.text,
             stderr: stderr.text,
             stdout_cursor: page.next.stdout,
             stderr_cursor: page.next.stderr,
             duration_ms: end.durationMs,
+            ...(end.cpuMs === undefined ? {} : { cpu_ms: end.cpuMs }),
+            ...(end.peakMemory === undefined ? {} : { peak_memory: end.peakMemory }),
+            ...(note === "" ? {} : { note }),
             truncated: stdout.cut || stderr.cut,
             checkpoint: notSaved,
           }
@@ -140,6 +160,37 @@ const specOf = (
     timeoutMs,
   })
 }
+
+const statuses = {
+  Exited: "exited",
+  Signalled: "exited",
+  TooMuchOutput: "exited",
+  TimedOut: "timed_out",
+  Cancelled: "cancelled",
+} as const
+
+/** The limits that the command met, in sentences. */
+const noteOf = (end: CommandEnd, limits: Limits["Type"], template: Template) => {
+  const folder = (path: string, size: number, setting: string) =>
+    `${path} is full: it holds ${mebibytes(size)} (${setting}). Delete files that are not needed.`
+  const sentences = {
+    memory: `The sandbox ran out of memory and a process was killed; its limit is ${mebibytes(template.memory)} (SANDBOX_MEMORY).`,
+    pids: `The sandbox could not start more processes; its limit is ${template.pids} (SANDBOX_PIDS). What the command left running was killed.`,
+    workspace: folder("/workspace", template.workspace, "SANDBOX_WORKSPACE"),
+    home: folder("/home/agent", template.home, "SANDBOX_HOME"),
+    tmp: folder("/tmp", template.tmp, "SANDBOX_TMP"),
+  }
+  const spilled = Object.values(end.spilled)
+  return [
+    ...(end._tag === "TooMuchOutput"
+      ? [`The command was killed: it wrote more than ${mebibytes(limits.totalOutput)} (MAX_COMMAND_OUTPUT).`]
+      : []),
+    ...end.limits.map((limit) => sentences[limit]),
+    ...(spilled.length === 0 ? [] : [`Longer output than is shown stands in ${spilled.join(" and ")}.`]),
+  ].join(" ")
+}
+
+const mebibytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MiB`
 
 /** Bash where the image has it. */
 const shell = (line: string) => [

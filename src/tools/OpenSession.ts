@@ -15,15 +15,26 @@ export const openSession = edgeTool({
         description: "1 to 64 letters, digits, `.`, `_` and `-`. A named session stays until it is closed.",
       }),
     ),
+    template: optional(
+      Schema.String.pipe(Schema.minLength(1), Schema.maxLength(64)).annotations({
+        description: "The kind of sandbox, of those that the operator offers; the default one otherwise.",
+      }),
+    ),
   }),
   output: Schema.Struct({
     session_id: Schema.String,
     name: Schema.NullOr(Schema.String),
+    template: Schema.String,
     created: Schema.Boolean.annotations({ description: "It is new." }),
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
-  handler: Effect.fn("tools.open_session")(function* ({ name }, { principal, directory }) {
-    const session = yield* directory.open(principal, name, "unnamed")
-    return { session_id: session.id, name: session.name, created: session.created }
+  handler: Effect.fn("tools.open_session")(function* ({ name, template }, { principal, directory }) {
+    const session = yield* directory.open(principal, name, "unnamed", template)
+    return {
+      session_id: session.id,
+      name: session.name,
+      template: session.template,
+      created: session.created,
+    }
   }),
 })

@@ -13,6 +13,7 @@ import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
 import type { SessionClosed, SessionMoved, Unavailable, WorkspaceLost } from "../domain/SessionError.ts"
 import type { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
+import type { Template } from "../sandbox/Templates.ts"
 
 /** What a call on the owner's side knows of its session. */
 export interface OwnerCall {
@@ -21,6 +22,7 @@ export interface OwnerCall {
   readonly ownerNode: NodeId
   readonly edgeNode: NodeId
   readonly limits: Limits["Type"]
+  readonly template: Template
   /** The session's sandbox, started where there is none yet. */
   readonly sandbox: Effect.Effect<
     Sandbox,

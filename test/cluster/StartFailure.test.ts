@@ -1,6 +1,6 @@
 /** A node that cannot start says why in one line, with what to do, and leaves nothing. */
 import { assert, layer } from "@effect/vitest"
-import { Cause, Config, Context, Effect, Layer } from "effect"
+import { Cause, Context, Effect, Layer } from "effect"
 import { spawn } from "node:child_process"
 import { createServer } from "node:net"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -9,6 +9,7 @@ import { join } from "node:path"
 import * as Port from "../../scripts/process/Port.ts"
 import * as Project from "../../scripts/process/Project.ts"
 import * as TestDatabase from "../support/TestDatabase.ts"
+import * as TestNode from "../support/TestNode.ts"
 
 /** Runs a node's program to its end, for 30 s at most, on ports and folders of its own. */
 const run = (settings: Readonly<Record<string, string>>, args: ReadonlyArray<string> = []) =>
@@ -21,7 +22,7 @@ const run = (settings: Readonly<Record<string, string>>, args: ReadonlyArray<str
       PATH: process.env["PATH"],
       HOME: folder,
       DOCKER_HOST: process.env["DOCKER_HOST"],
-      SANDBOX_IMAGE: yield* Config.string("SANDBOX_IMAGE"),
+      ...(yield* TestNode.images),
       HTTP_PORT: String(yield* Port.free),
       RUNNER_PORT: String(yield* Port.free),
       DATA_DIR: folder,

@@ -17,6 +17,7 @@ import {
   TooManyOperations,
   TooManySessions,
   Unavailable,
+  UnknownTemplate,
   WorkspaceLost,
 } from "../../src/domain/SessionError.ts"
 
@@ -32,11 +33,12 @@ const errors: ReadonlyArray<readonly [code: string, error: Explained]> = [
   ["operation_id_reused", new OperationIdReused({ operation })],
   ["too_many_operations", new TooManyOperations({ limit: 64 })],
   ["too_many_sessions", new TooManySessions({ limit: 3 })],
+  ["unknown_template", new UnknownTemplate({ template: "big", known: ["default"] })],
   ["unavailable", new Unavailable({ what: "Postgres" })],
   ["sandbox_error", new SandboxError({ operation: "create", cause: "no space" })],
   ["sandbox_lost", new SandboxLost({ container: ContainerId.make("gone") })],
   ["command_not_started", new CommandNotStarted({ reason: "no such program" })],
-  ["capacity", new Capacity({ limit: 2 })],
+  ["capacity", new Capacity({ what: "sandboxes", limit: 2, setting: "MAX_SANDBOXES" })],
   ["path_outside_workspace", new FileError({ path: "/etc", reason: "outside" })],
   ["not_found", new FileError({ path: "a", reason: "missing" })],
   ["not_a_file", new FileError({ path: "a", reason: "not_a_file" })],
@@ -69,7 +71,9 @@ describe("Failure", () => {
   })
 
   it("keeps a message on one line whatever the engine wrote", () => {
-    const { message } = failureOf(new SandboxError({ operation: "exec", cause: new TypeError("a\n  b\tc") }))
-    assert.strictEqual(message, "Docker could not exec the sandbox: a b c")
+    const { message } = failureOf(
+      new SandboxError({ operation: "inspect", cause: new TypeError("a\n  b\tc") }),
+    )
+    assert.strictEqual(message, "Docker could not inspect the sandbox: a b c")
   })
 })

@@ -9,7 +9,7 @@ import { Sessions } from "../../src/session/Sessions.ts"
 import * as TestNode from "../support/TestNode.ts"
 
 const [own, other] = [SessionId.make(`s_${"0".repeat(32)}`), SessionId.make(`s_${"1".repeat(32)}`)]
-const summary = (id: SessionId) => ({ id, name: null, createdAt: 0, activeAt: 60_000 })
+const summary = (id: SessionId) => ({ id, name: null, template: "default", createdAt: 0, activeAt: 60_000 })
 const ann = Principal.make("token:ann")
 
 /** Calls a tool over a connection of Ann's to `own`; she also has `other`. */
@@ -146,7 +146,12 @@ describe("ToolCalls", () => {
   it.effect("opens, lists and closes sessions without going to their owner first", () =>
     Effect.gen(function* () {
       const opened = yield* call({ name: "open_session", arguments: { name: "project" } })
-      assert.deepStrictEqual(opened.said, { session_id: other, name: "project", created: true })
+      assert.deepStrictEqual(opened.said, {
+        session_id: other,
+        name: "project",
+        template: "default",
+        created: true,
+      })
       const listed = yield* call({ name: "list_sessions", arguments: {} })
       assert.deepStrictEqual(listed.said.sessions, [
         {

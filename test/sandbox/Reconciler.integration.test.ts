@@ -4,11 +4,13 @@ import { Effect } from "effect"
 import { ContainerId } from "../../src/domain/Identity.ts"
 import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
 import * as Container from "../../src/sandbox/Container.ts"
+import { labels } from "../../src/sandbox/Specification.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
-import { Limits } from "../../src/sandbox/Limits.ts"
 import { reconcile } from "../../src/sandbox/Reconciler.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
+import { Templates } from "../../src/sandbox/Templates.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
+import { fresh } from "../support/SharedSandbox.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
 
@@ -28,11 +30,18 @@ const later = lookAfter(60_000)
 const exists = (id: ContainerId) =>
   Effect.map(Container.list, (containers) => containers.some((container) => container.id === id))
 
+/** A container that nobody holds. */
+const started = Effect.gen(function* () {
+  const { id } = yield* Container.make((yield* Templates).standard)
+  yield* Container.start(id)
+  return id
+})
+
 /** A container made by another node of this cluster; `cluster` for one of another cluster. */
 const another = (cluster?: string) =>
   Effect.gen(function* () {
     const own = yield* NodeIdentity
-    return yield* Effect.zip(Container.start, NodeIdentity).pipe(
+    return yield* Effect.zip(started, NodeIdentity).pipe(
       Effect.provide(TestNode.identity({ cluster: cluster ?? own.cluster })),
       Effect.tap(([id]) => Effect.addFinalizer(() => Effect.ignore(Container.remove(id)))),
       Effect.map(([id, identity]) => ({ id, incarnation: identity.incarnation })),
@@ -49,11 +58,10 @@ const heard = Effect.fnUntraced(function* (incarnation: string, ago: number, end
 
 /** A sandbox of this node, bound to a session. */
 const bound = Effect.gen(function* () {
-  const { make } = yield* Sandboxes
   const { bind, claim } = yield* SessionRows
   const session = yield* SessionTable.insert()
   const { epoch } = yield* claim(session, { epoch: 0, container: undefined }, [])
-  const { id } = yield* make
+  const { id } = yield* fresh
   yield* bind(session, epoch, id)
   return { id, session }
 })
@@ -72,7 +80,7 @@ layer(TestNode.both({ RECONCILE_GRACE: "30 seconds", NODE_EXPIRY: "15 seconds" }
 
   it.scoped("removes a container of this incarnation that this node does not hold", () =>
     Effect.gen(function* () {
-      const id = yield* Container.start
+      const id = yield* started
       assert.include(yield* later, id)
       assert.isFalse(yield* exists(id))
     }),
@@ -80,10 +88,10 @@ layer(TestNode.both({ RECONCILE_GRACE: "30 seconds", NODE_EXPIRY: "15 seconds" }
 
   it.scoped("removes a sandbox that this node holds for no session, a closed one, or another's", () =>
     Effect.gen(function* () {
-      const { holds, make } = yield* Sandboxes
+      const { holds } = yield* Sandboxes
       const { claim } = yield* SessionRows
       const sql = yield* SqlClient.SqlClient
-      const unbound = yield* make
+      const unbound = yield* fresh
       const [closed, moved] = [yield* bound, yield* bound]
       yield* sql`UPDATE session SET closed_at = now() WHERE id = ${closed.session}`
       yield* claim(moved.session, { epoch: 0, container: undefined }, [])
@@ -151,12 +159,12 @@ layer(TestNode.both({ RECONCILE_GRACE: "30 seconds", NODE_EXPIRY: "15 seconds" }
   it.scoped("removes a container that was made and never started, and one that stopped", () =>
     Effect.gen(function* () {
       const { use } = yield* Docker
-      const { image } = yield* Limits
+      const { image } = (yield* Templates).standard
       const { cluster, incarnation } = yield* NodeIdentity
       const made = yield* use("create", (docker) =>
         docker.createContainer({
           Image: image,
-          Labels: { [Container.labels.cluster]: cluster, [Container.labels.incarnation]: incarnation },
+          Labels: { [labels.cluster]: cluster, [labels.incarnation]: incarnation },
         }),
       )
       const stopped = yield* another()

@@ -6,7 +6,8 @@ import { Docker } from "../../src/sandbox/Docker.ts"
 import { Limits } from "../../src/sandbox/Limits.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
-import { line, output, run, SharedSandbox } from "../support/SharedSandbox.ts"
+import { Templates } from "../../src/sandbox/Templates.ts"
+import { fresh, line, output, run, SharedSandbox } from "../support/SharedSandbox.ts"
 import * as TestNode from "../support/TestNode.ts"
 
 const inspect = (sandbox: Sandbox) =>
@@ -26,7 +27,7 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
   describe("a container", () => {
     it.effect("is made with no network, no capability, a read-only root and bounded resources", () =>
       Effect.gen(function* () {
-        const limits = yield* Limits
+        const { standard } = yield* Templates
         const { HostConfig, Config, State } = yield* inspect(yield* SharedSandbox)
         assert.isTrue(State.Running)
         assert.strictEqual(HostConfig.NetworkMode, "none")
@@ -41,11 +42,11 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
         assert.strictEqual(HostConfig.LogConfig?.Type, "none")
         assert.strictEqual(HostConfig.IpcMode, "private")
         assert.notStrictEqual(HostConfig.PidMode, "host")
-        const memory = limits.memory + limits.workspace + limits.home + limits.tmp + 16 * 1024 * 1024
+        const memory = standard.memory + standard.workspace + standard.home + standard.tmp + 16 * 1024 * 1024
         assert.strictEqual(HostConfig.Memory, memory)
         assert.strictEqual(HostConfig.MemorySwap, memory)
-        assert.strictEqual(HostConfig.NanoCpus, limits.cpus * 1e9)
-        assert.strictEqual(HostConfig.PidsLimit, limits.pids)
+        assert.strictEqual(HostConfig.NanoCpus, standard.cpus * 1e9)
+        assert.strictEqual(HostConfig.PidsLimit, standard.pids)
         assert.deepInclude([...(HostConfig.Ulimits ?? [])] as ReadonlyArray<object>, {
           Name: "core",
           Hard: 0,
@@ -56,13 +57,13 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
       }),
     )
 
-    it.effect("mounts nothing of the machine", () =>
+    it.effect("mounts nothing of the machine but the agent's volume, which it may only read", () =>
       Effect.gen(function* () {
-        const { Mounts } = yield* inspect(yield* SharedSandbox)
-        assert.deepStrictEqual(
-          Mounts.map(({ Source }) => Source),
-          [],
-        )
+        const sandbox = yield* SharedSandbox
+        const { Mounts } = yield* inspect(sandbox)
+        assert.lengthOf(Mounts, 1)
+        assert.deepInclude(Mounts[0], { Type: "volume", Destination: "/.codegen", RW: false })
+        assert.notStrictEqual((yield* run(sandbox, line("echo x >> /.codegen/agent.js"))).code, 0)
       }),
     )
 
@@ -75,6 +76,7 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
           "codegen-mcp.cluster": cluster,
           "codegen-mcp.node": node,
           "codegen-mcp.incarnation": incarnation,
+          "codegen-mcp.template": "default",
         })
       }),
     )
@@ -204,17 +206,18 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
     it.effect("memory, processes and open files are bounded", () =>
       Effect.gen(function* () {
         const sandbox = yield* SharedSandbox
-        const limits = yield* Limits
-        assert.strictEqual((yield* output(sandbox, "ulimit -n")).trim(), String(limits.openFiles))
+        const { standard } = yield* Templates
+        assert.strictEqual((yield* output(sandbox, "ulimit -n")).trim(), String(standard.openFiles))
         assert.strictEqual((yield* output(sandbox, "ulimit -c")).trim(), "0")
         const forks = Number(yield* output(sandbox, `python3 -c '${forkBomb}'`))
         assert.isAbove(forks, 10)
-        assert.isBelow(forks, limits.pids)
+        assert.isBelow(forks, standard.pids)
         const { end } = yield* run(
           sandbox,
           line("python3 -c 'x = bytearray(2_000_000_000)'", { timeoutMs: 20_000 }),
         )
-        assert.deepInclude(end, { _tag: "Exited", code: 137 })
+        assert.deepInclude(end, { _tag: "Signalled", signal: "SIGKILL" })
+        assert.deepStrictEqual(end?.limits, ["memory"])
         assert.strictEqual(yield* output(sandbox, "echo alive"), "alive\n")
       }),
     )
@@ -222,8 +225,8 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
 
   it.effect("holds what it made, and removes it with its commands", () =>
     Effect.gen(function* () {
-      const { holds, make, remove } = yield* Sandboxes
-      const sandbox = yield* make
+      const { holds, remove } = yield* Sandboxes
+      const sandbox = yield* fresh
       assert.isTrue(holds(sandbox.id))
       yield* sandbox.start(line("sleep 60"))
       yield* remove(sandbox.id)
@@ -237,8 +240,7 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
 describe("Sandboxes", () => {
   it.live("never gives two sandboxes one uid, also where few are left", () =>
     Effect.gen(function* () {
-      const { make } = yield* Sandboxes
-      const made = yield* Effect.replicateEffect(make, 6, { concurrency: 3 })
+      const made = yield* Effect.replicateEffect(fresh, 6, { concurrency: 3 })
       const names = yield* Effect.forEach(made, (sandbox) =>
         Effect.map(inspect(sandbox), ({ Config }) => Config.User ?? ""),
       )
@@ -248,8 +250,8 @@ describe("Sandboxes", () => {
 
   it.live("refuses more than MAX_SANDBOXES, also at once, and takes another when one has gone", () =>
     Effect.gen(function* () {
-      const { make, remove } = yield* Sandboxes
-      const made = yield* Effect.replicateEffect(Effect.either(make), 4, { concurrency: "unbounded" })
+      const { remove } = yield* Sandboxes
+      const made = yield* Effect.replicateEffect(Effect.either(fresh), 4, { concurrency: "unbounded" })
       const refused = made.flatMap((one) => (one._tag === "Left" ? [one.left] : []))
       const boxes = made.flatMap((one) => (one._tag === "Right" ? [one.right] : []))
       assert.lengthOf(boxes, 2)
@@ -258,7 +260,7 @@ describe("Sandboxes", () => {
         assert.include(error.message, "MAX_SANDBOXES")
       }
       yield* remove(boxes[0]!.id)
-      yield* make
+      yield* fresh
     }).pipe(Effect.provide(TestNode.engine({ MAX_SANDBOXES: "2" }))),
   )
 
@@ -268,14 +270,15 @@ describe("Sandboxes", () => {
         Layer.merge(Docker.layer, TestNode.identity()).pipe(Layer.provideMerge(TestNode.engineSettings())),
       )
       const scope = yield* Scope.make()
-      const { make } = yield* Layer.buildWithScope(
-        Sandboxes.layer.pipe(Layer.provide(Limits.layer), Layer.provide(TestNode.engineSettings())),
+      const sandboxes = yield* Layer.buildWithScope(
+        Sandboxes.layer.pipe(
+          Layer.provide(Limits.layer),
+          Layer.provideMerge(Templates.layer),
+          Layer.provide(TestNode.engineSettings()),
+        ),
         scope,
-      ).pipe(
-        Effect.flatMap((context) => Effect.provide(Sandboxes, context)),
-        Effect.provide(outer),
-      )
-      yield* Effect.replicateEffect(make, 3, { concurrency: "unbounded" })
+      ).pipe(Effect.provide(outer))
+      yield* Effect.provide(Effect.replicateEffect(fresh, 3, { concurrency: "unbounded" }), sandboxes)
       assert.lengthOf(yield* Effect.provide(containers, outer), 3)
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* Effect.provide(containers, outer), [])
@@ -284,21 +287,20 @@ describe("Sandboxes", () => {
 
   it.live("leaves no container behind where one could not be started", () =>
     Effect.gen(function* () {
-      const { make } = yield* Sandboxes
-      const error = yield* Effect.flip(make)
+      const error = yield* Effect.flip(fresh)
       assert.strictEqual(error._tag, "SandboxError")
       assert.strictEqual("operation" in error && error.operation, "start")
       assert.deepStrictEqual(yield* containers, [])
       // Its place is free again: the next attempt is not refused for the lack of one.
-      assert.strictEqual((yield* Effect.flip(make))._tag, "SandboxError")
+      assert.strictEqual((yield* Effect.flip(fresh))._tag, "SandboxError")
       // The kernel refuses so many open files, which the engine finds out only when it starts the container.
     }).pipe(Effect.provide(TestNode.engine({ MAX_SANDBOXES: "1", SANDBOX_OPEN_FILES: "2000000000" }))),
   )
 
   it.live("holds a sandbox whose caller went away while it started, so that it is removed in the end", () =>
     Effect.gen(function* () {
-      const { holds, make } = yield* Sandboxes
-      yield* make.pipe(Effect.timeout("5 millis"), Effect.ignore)
+      const { holds } = yield* Sandboxes
+      yield* fresh.pipe(Effect.timeout("5 millis"), Effect.ignore)
       const left = yield* containers
       assert.isAtMost(left.length, 1)
       for (const id of left) assert.isTrue(holds(ContainerId.make(id)))

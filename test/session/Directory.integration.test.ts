@@ -11,7 +11,7 @@ import * as TestNode from "../support/TestNode.ts"
 
 const directory = Directory.layer.pipe(
   Layer.provideMerge(RecordedReleases.layer),
-  Layer.provideMerge(TestNode.database({ MAX_SESSIONS: "5" })),
+  Layer.provideMerge(TestNode.database({ MAX_SESSIONS: "5", TEMPLATES: '{"big": {"cpus": 4}}' })),
 )
 
 /** A principal that no other test has. */
@@ -24,7 +24,7 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
     Effect.gen(function* () {
       const { list, open } = yield* SessionDirectory
       const ann = yield* someone
-      const opened = yield* Effect.replicateEffect(open(ann, named("project"), "unnamed"), 20, {
+      const opened = yield* Effect.replicateEffect(open(ann, named("project"), "unnamed", undefined), 20, {
         concurrency: "unbounded",
       })
       assert.strictEqual(new Set(opened.map(({ id }) => id)).size, 1)
@@ -40,7 +40,7 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
     Effect.gen(function* () {
       const { list, open } = yield* SessionDirectory
       const ann = yield* someone
-      yield* Effect.replicateEffect(Effect.either(open(ann, undefined, "unnamed")), 20, {
+      yield* Effect.replicateEffect(Effect.either(open(ann, undefined, "unnamed", undefined)), 20, {
         concurrency: "unbounded",
       })
       assert.lengthOf(yield* list(ann), 5)
@@ -51,7 +51,10 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
     Effect.gen(function* () {
       const { list, open } = yield* SessionDirectory
       const ann = yield* someone
-      const [one, two] = [yield* open(ann, undefined, "unnamed"), yield* open(ann, undefined, "connection")]
+      const [one, two] = [
+        yield* open(ann, undefined, "unnamed", undefined),
+        yield* open(ann, undefined, "connection", undefined),
+      ]
       assert.notStrictEqual(one.id, two.id)
       assert.deepStrictEqual([one.name, one.created], [null, true])
       assert.deepStrictEqual(
@@ -61,12 +64,39 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
     }),
   )
 
+  it.effect("makes a session by the template that is named, which the session keeps", () =>
+    Effect.gen(function* () {
+      const { find, list, open } = yield* SessionDirectory
+      const ann = yield* someone
+      const big = yield* open(ann, named("big-one"), "unnamed", "big")
+      assert.strictEqual(big.template, "big")
+      assert.strictEqual((yield* open(ann, undefined, "unnamed", undefined)).template, "default")
+      assert.strictEqual((yield* open(ann, named("big-one"), "unnamed", "default")).template, "big")
+      assert.strictEqual((yield* find(ann, big.id)).template, "big")
+      assert.deepStrictEqual(
+        (yield* list(ann)).map(({ template }) => template),
+        ["big", "default"],
+      )
+    }),
+  )
+
+  it.effect("refuses a template that there is not, names those that there are, and makes nothing", () =>
+    Effect.gen(function* () {
+      const { list, open } = yield* SessionDirectory
+      const ann = yield* someone
+      const error = yield* Effect.flip(open(ann, undefined, "unnamed", "huge"))
+      assert.strictEqual(error._tag, "UnknownTemplate")
+      for (const word of ["huge", "default", "big"]) assert.include(error.message, word)
+      assert.deepStrictEqual(yield* list(ann), [])
+    }),
+  )
+
   it.effect("gives two principals two sessions under one name", () =>
     Effect.gen(function* () {
       const { open } = yield* SessionDirectory
       const [one, two] = [
-        yield* open(yield* someone, named("same"), "unnamed"),
-        yield* open(yield* someone, named("same"), "unnamed"),
+        yield* open(yield* someone, named("same"), "unnamed", undefined),
+        yield* open(yield* someone, named("same"), "unnamed", undefined),
       ]
       assert.notStrictEqual(one.id, two.id)
       assert.isTrue(two.created)
@@ -77,7 +107,7 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
     Effect.gen(function* () {
       const { close, find, list, open } = yield* SessionDirectory
       const [ann, bob] = [yield* someone, yield* someone]
-      const { id } = yield* open(ann, named("mine"), "unnamed")
+      const { id } = yield* open(ann, named("mine"), "unnamed", undefined)
       assert.strictEqual((yield* find(ann, id)).id, id)
       const missing = (yield* Effect.flip(find(bob, "s_none"))).message.replace("s_none", id)
       for (const attempt of [find(bob, id), close(bob, id)]) {
@@ -108,16 +138,19 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
       Effect.gen(function* () {
         const { close, open } = yield* SessionDirectory
         const ann = yield* someone
-        const first = yield* open(ann, named("first"), "unnamed")
-        for (let index = 0; index < 4; index++) yield* open(ann, undefined, "unnamed")
-        const refused = yield* Effect.flip(open(ann, undefined, "unnamed"))
+        const first = yield* open(ann, named("first"), "unnamed", undefined)
+        for (let index = 0; index < 4; index++) yield* open(ann, undefined, "unnamed", undefined)
+        const refused = yield* Effect.flip(open(ann, undefined, "unnamed", undefined))
         assert.strictEqual(refused._tag, "TooManySessions")
         assert.include(refused.message, "MAX_SESSIONS")
-        assert.strictEqual((yield* Effect.flip(open(ann, named("other"), "unnamed")))._tag, "TooManySessions")
-        assert.strictEqual((yield* open(ann, named("first"), "unnamed")).id, first.id)
-        yield* open(yield* someone, undefined, "unnamed")
+        assert.strictEqual(
+          (yield* Effect.flip(open(ann, named("other"), "unnamed", undefined)))._tag,
+          "TooManySessions",
+        )
+        assert.strictEqual((yield* open(ann, named("first"), "unnamed", undefined)).id, first.id)
+        yield* open(yield* someone, undefined, "unnamed", undefined)
         yield* close(ann, first.id)
-        yield* open(ann, undefined, "unnamed")
+        yield* open(ann, undefined, "unnamed", undefined)
       }),
   )
 
@@ -125,9 +158,9 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
     Effect.gen(function* () {
       const { close, open } = yield* SessionDirectory
       const ann = yield* someone
-      const old = yield* open(ann, named("again"), "unnamed")
+      const old = yield* open(ann, named("again"), "unnamed", undefined)
       yield* close(ann, old.id)
-      const fresh = yield* open(ann, named("again"), "unnamed")
+      const fresh = yield* open(ann, named("again"), "unnamed", undefined)
       assert.isTrue(fresh.created)
       assert.notStrictEqual(fresh.id, old.id)
     }),
@@ -137,10 +170,10 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
     Effect.gen(function* () {
       const { close, open } = yield* SessionDirectory
       const ann = yield* someone
-      const { id } = yield* open(ann, undefined, "unnamed")
+      const { id } = yield* open(ann, undefined, "unnamed", undefined)
       yield* close(ann, id)
       assert.strictEqual((yield* Effect.flip(close(ann, id)))._tag, "SessionClosed")
-      const { id: other } = yield* open(ann, undefined, "unnamed")
+      const { id: other } = yield* open(ann, undefined, "unnamed", undefined)
       const both = yield* Effect.replicateEffect(Effect.either(close(ann, other)), 5, {
         concurrency: "unbounded",
       })
@@ -157,7 +190,10 @@ layer(directory, { excludeTestServices: true, timeout: "60 seconds" })("Director
       const sql = yield* SqlClient.SqlClient
       const released = yield* RecordedReleases
       const ann = yield* someone
-      const [never, owned] = [yield* open(ann, undefined, "unnamed"), yield* open(ann, undefined, "unnamed")]
+      const [never, owned] = [
+        yield* open(ann, undefined, "unnamed", undefined),
+        yield* open(ann, undefined, "unnamed", undefined),
+      ]
       yield* sql`UPDATE session SET epoch = 1 WHERE id = ${owned.id}`
       for (const { id } of [never, owned]) yield* close(ann, id)
       assert.include(released, owned.id)

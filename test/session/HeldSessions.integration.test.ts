@@ -1,9 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
-import { NodeId, OperationId, type SessionId } from "../../src/domain/Identity.ts"
+import { ContainerId, NodeId, OperationId, type SessionId } from "../../src/domain/Identity.ts"
 import type { Operation } from "../../src/domain/Operation.ts"
 import * as Container from "../../src/sandbox/Container.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
+import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { HeldSessions } from "../../src/session/HeldSessions.ts"
 import type { Operations } from "../../src/session/Operations.ts"
 import * as SessionTable from "../support/SessionTable.ts"
@@ -99,7 +100,11 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
       yield* run(operations, exec("echo a > a"))
       const first = yield* container(id)
       yield* use("remove", (docker) => docker.getContainer(first ?? "").remove({ force: true }))
-      assert.propertyVal(yield* run(operations, exec("cat a")), "code", "sandbox_lost")
+      yield* until(
+        Effect.map(Sandboxes, ({ holds }) => holds(ContainerId.make(first ?? ""))),
+        (held) => !held,
+      )
+      assert.propertyVal(yield* run(operations, exec("cat a")), "code", "workspace_lost")
       assert.propertyVal(yield* run(operations, exec("ls")), "stdout", "")
       assert.notStrictEqual(yield* container(id), first)
       yield* release(id)

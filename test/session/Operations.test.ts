@@ -39,7 +39,7 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       },
     }
     const memory = MemoryRows.make()
-    const claim = { current: { epoch: 1, name: null, lost: false, continued: true } }
+    const claim = { current: MemoryRows.claim }
     let losses = 0
     const operations = Operations.make(
       session,

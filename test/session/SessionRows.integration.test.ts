@@ -34,6 +34,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         assert.deepStrictEqual(yield* claim(id, held(0), []), {
           epoch: 1,
           name: "claimed",
+          template: "default",
           lost: false,
           continued: true,
         } as never)

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { ContainerId, SessionId } from "../../src/domain/Identity.ts"
 import { Capacity } from "../../src/domain/SandboxError.ts"
-import type { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import * as SessionSandbox from "../../src/session/SessionSandbox.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
@@ -11,7 +10,7 @@ import * as MemoryRows from "../support/MemoryRows.ts"
 const make = (lost = false) => {
   const held = new Set<string>()
   let made = 0
-  const sandboxes: Sandboxes["Type"] = {
+  const sandboxes: SessionSandbox.SandboxSource = {
     make: Effect.suspend(() => {
       const id = ContainerId.make(String(++made))
       held.add(id)
@@ -21,7 +20,7 @@ const make = (lost = false) => {
     remove: (id) => Effect.sync(() => void held.delete(id)),
   }
   const memory = MemoryRows.make()
-  const claim = { current: { epoch: 1, name: null, lost, continued: true } }
+  const claim = { current: { ...MemoryRows.claim, lost } }
   const sandbox = SessionSandbox.make(SessionId.make(`s_${"1".repeat(32)}`), claim, sandboxes, memory.rows)
   return { ...sandbox, ...memory, claim, held, sandboxes, made: () => made }
 }
@@ -128,7 +127,11 @@ describe("SessionSandbox", () => {
       const full = SessionSandbox.make(
         SessionId.make(`s_${"1".repeat(32)}`),
         claim,
-        { make: Effect.fail(new Capacity({ limit: 1 })), holds: () => false, remove: () => Effect.void },
+        {
+          make: Effect.fail(new Capacity({ what: "sandboxes", limit: 1, setting: "MAX_SANDBOXES" })),
+          holds: () => false,
+          remove: () => Effect.void,
+        },
         rows,
       )
       assert.strictEqual((yield* Effect.flip(full.acquire(true)))._tag, "Capacity")

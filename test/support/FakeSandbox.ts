@@ -4,6 +4,7 @@ import { CommandId, type CommandEnd, type CommandSpec } from "../../src/domain/C
 import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Limits } from "../../src/sandbox/Limits.ts"
 import type { Sandbox, SandboxFiles } from "../../src/sandbox/Sandbox.ts"
+import type { Template } from "../../src/sandbox/Templates.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 
 const absent = (what: string) => () => Effect.dieMessage(`${what} is no part of this test`)
@@ -48,27 +49,40 @@ export const running = (
         stdout: { data: stdout, skipped: 0, skippedAt: 0 },
         stderr: { data: stderr, skipped: 0, skippedAt: 0 },
         next: { stdout: stdout.length, stderr: stderr.length },
-        end: output.end ?? { _tag: "Exited", code: 0, durationMs: 5 },
+        end: output.end ?? { _tag: "Exited", code: 0, durationMs: 5, limits: [], spilled: {} },
       })
     },
   })
 
 export const limits: Limits["Type"] = {
-  image: "image",
-  runtime: undefined,
-  memory: 1,
-  workspace: 2,
-  home: 3,
-  tmp: 4,
-  cpus: 1,
-  pids: 64,
-  openFiles: 64,
   firstUid: 20000,
   sandboxes: 1,
+  totalMemory: 1000,
   commandTimeoutMs: 120_000,
   maxCommandTimeoutMs: 600_000,
   output: 1024 * 1024,
+  totalOutput: 16 * 1024 * 1024,
+  spill: 1024 * 1024,
   file: 1000,
+}
+
+const MiB = 1024 * 1024
+
+export const template: Template = {
+  name: "default",
+  image: "image",
+  runtime: undefined,
+  medium: "memory",
+  memory: 512 * MiB,
+  workspace: 256 * MiB,
+  home: 128 * MiB,
+  tmp: 64 * MiB,
+  cpus: 1,
+  pids: 64,
+  openFiles: 64,
+  env: {},
+  mounts: [],
+  pool: { least: 0, most: 0 },
 }
 
 /** A call on the owner's side whose session has this sandbox. */
@@ -78,5 +92,6 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   ownerNode: NodeId.make("owner"),
   edgeNode: NodeId.make("edge"),
   limits,
+  template,
   sandbox,
 })

@@ -3,12 +3,15 @@ import { Effect } from "effect"
 import type { OperationId } from "../../src/domain/Identity.ts"
 import type { Outcome } from "../../src/domain/Operation.ts"
 import { SessionMoved } from "../../src/domain/SessionError.ts"
-import type { Begun, SessionRows } from "../../src/session/SessionRows.ts"
+import type { Begun, Claim, SessionRows } from "../../src/session/SessionRows.ts"
 
 interface Row {
   readonly inputHash: string
   outcome: Outcome | undefined
 }
+
+/** What a node is told that claims a new session. */
+export const claim: Claim = { epoch: 1, name: null, template: "default", lost: false, continued: true }
 
 export const make = () => {
   const operations = new Map<OperationId, Row>()
@@ -19,7 +22,7 @@ export const make = () => {
     Effect.suspend(() => (epoch === state.epoch ? Effect.succeed(then()) : Effect.fail(new SessionMoved())))
 
   const rows: SessionRows["Type"] = {
-    claim: () => Effect.sync(() => ({ epoch: ++state.epoch, name: null, lost: false, continued: true })),
+    claim: () => Effect.sync(() => ({ ...claim, epoch: ++state.epoch })),
     bind: (_, epoch, container) => owned(epoch, () => void bound.push(container)),
     acknowledgeLoss: (_, epoch) => owned(epoch, () => void state.acknowledged++),
     begin: (_, epoch, { id, inputHash }) =>

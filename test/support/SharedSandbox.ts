@@ -3,14 +3,24 @@ import { Context, Effect, Layer } from "effect"
 import type { CommandSpec } from "../../src/domain/Command.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
+import { Templates } from "../../src/sandbox/Templates.ts"
 import * as TestNode from "./TestNode.ts"
 
 export class SharedSandbox extends Context.Tag("codegen-mcp/test/SharedSandbox")<SharedSandbox, Sandbox>() {
-  static readonly layer = Layer.effect(
-    SharedSandbox,
-    Effect.flatMap(Sandboxes, ({ make }) => make),
-  ).pipe(Layer.provideMerge(TestNode.engine()))
+  static readonly layerOf = (settings: Readonly<Record<string, string>>) =>
+    Layer.effect(
+      SharedSandbox,
+      Effect.suspend(() => fresh),
+    ).pipe(Layer.provideMerge(TestNode.engine(settings)))
+
+  static readonly layer = SharedSandbox.layerOf({})
 }
+
+/** A new sandbox of the default template. */
+export const fresh = Effect.gen(function* () {
+  const { make } = yield* Sandboxes
+  return yield* make((yield* Templates).standard)
+})
 
 /** A shell line, with what a test adds. */
 export const line = (command: string, more: Partial<CommandSpec> = {}): CommandSpec => ({

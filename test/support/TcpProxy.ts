@@ -1,4 +1,4 @@
-/** A way to a TCP server that a test can cut and restore, as a network does. */
+/** A way to a server that a test can cut and restore, as a network does. */
 import { Effect } from "effect"
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
 
@@ -12,8 +12,11 @@ export interface TcpProxy {
   readonly restore: Effect.Effect<void>
 }
 
+/** A TCP server, or one on a Unix socket. */
+export type Target = { readonly host: string; readonly port: number } | { readonly path: string }
+
 /** Listens on a port of its own, until the scope closes. */
-export const make = (target: { readonly host: string; readonly port: number }) =>
+export const make = (target: Target) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.async<ReturnType<typeof proxy>>((resume) => {
@@ -30,7 +33,7 @@ export const make = (target: { readonly host: string; readonly port: number }) =
       port: (server.address() as AddressInfo).port,
       cut: Effect.sync(() => {
         set("cut")
-        for (const socket of sockets) socket.resetAndDestroy()
+        for (const socket of sockets) reset(socket)
       }),
       stall: Effect.sync(() => {
         set("stalled")
@@ -43,7 +46,11 @@ export const make = (target: { readonly host: string; readonly port: number }) =
     }),
   )
 
-const proxy = (target: { readonly host: string; readonly port: number }) => {
+/** A Unix socket knows no reset. */
+const reset = (socket: Socket) =>
+  socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy()
+
+const proxy = (target: Target) => {
   const sockets = new Set<Socket>()
   let mode: "open" | "cut" | "stalled" = "open"
   const keep = (socket: Socket) => {

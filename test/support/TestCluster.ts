@@ -4,7 +4,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Config, Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as LocalCluster from "../../scripts/cluster/LocalCluster.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
-import { labels } from "../../src/sandbox/Container.ts"
+import { labels } from "../../src/sandbox/Specification.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { sessionInfo } from "../../src/tools/SessionInfo.ts"
 import * as Client from "./Client.ts"
@@ -73,7 +73,7 @@ const make = ({ nodes, env, nodesReach = (url) => url }: TestClusterOptions) =>
       nodes,
       databaseUrl: nodesReach(databaseUrl),
       sandboxImage: yield* Config.string("SANDBOX_IMAGE"),
-      env: { ...small, ...env },
+      env: { AGENT_IMAGE: yield* Config.string("AGENT_IMAGE"), ...small, ...env },
     })
     const entry = (node: string) =>
       Effect.flatMap(Effect.orDie(cluster.state), ({ nodes }) => {
@@ -104,6 +104,8 @@ const small = {
   SANDBOX_WORKSPACE: String(32 * 1024 * 1024),
   SANDBOX_HOME: String(16 * 1024 * 1024),
   SANDBOX_TMP: String(16 * 1024 * 1024),
+  POOL_MIN: "0",
+  POOL_MAX: "0",
   NODE_HEARTBEAT: "500 millis",
   NODE_EXPIRY: "5 seconds",
   RECONCILE_INTERVAL: "1 seconds",

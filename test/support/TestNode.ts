@@ -6,6 +6,7 @@ import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { Limits } from "../../src/sandbox/Limits.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
+import { Templates } from "../../src/sandbox/Templates.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
@@ -34,9 +35,7 @@ export const identity = (values: { readonly node?: string; readonly cluster?: st
 
 /** The image that the tests were given, small limits, and what a test adds. */
 export const engineSettings = (values: Values = {}) =>
-  Layer.unwrapEffect(
-    Effect.map(Config.string("SANDBOX_IMAGE"), (image) => settings(engineValues(image, values))),
-  )
+  Layer.unwrapEffect(Effect.map(images, (images) => settings(engineValues(images, values))))
 
 /** Sandboxes on the real engine, under a cluster id that nobody else has. */
 export const engine = (values: Values = {}) =>
@@ -44,7 +43,7 @@ export const engine = (values: Values = {}) =>
 
 /** The tables in an empty database, and rows of sessions in it, as one node sees them. */
 export const database = (values: Values = {}) =>
-  SessionRows.layer.pipe(
+  Layer.merge(SessionRows.layer, Templates.layer).pipe(
     Layer.provideMerge(identity()),
     Layer.provideMerge(Database.layer),
     Layer.provideMerge(
@@ -60,20 +59,32 @@ export const both = (values: Values = {}) =>
     Layer.provideMerge(Database.layer),
     Layer.provideMerge(
       Layer.unwrapScoped(
-        Effect.zipWith(TestDatabase.make, Config.string("SANDBOX_IMAGE"), (url, image) =>
-          settings({ DATABASE_URL: url, ...engineValues(image, values) }),
+        Effect.zipWith(TestDatabase.make, images, (url, images) =>
+          settings({ DATABASE_URL: url, ...engineValues(images, values) }),
         ),
       ),
     ),
   )
 
-const sandboxes = Sandboxes.layer.pipe(Layer.provideMerge(Limits.layer), Layer.provideMerge(Docker.layer))
+const sandboxes = Sandboxes.layer.pipe(
+  Layer.provideMerge(Templates.layer),
+  Layer.provideMerge(Limits.layer),
+  Layer.provideMerge(Docker.layer),
+)
 
-const engineValues = (image: string, values: Values) => ({
-  SANDBOX_IMAGE: image,
+/** The images that the tests were given. */
+export const images = Config.all({
+  SANDBOX_IMAGE: Config.string("SANDBOX_IMAGE"),
+  AGENT_IMAGE: Config.string("AGENT_IMAGE"),
+})
+
+const engineValues = (images: Values, values: Values) => ({
+  ...images,
   SANDBOX_MEMORY: String(256 * 1024 * 1024),
   SANDBOX_WORKSPACE: String(64 * 1024 * 1024),
   SANDBOX_HOME: String(32 * 1024 * 1024),
   SANDBOX_TMP: String(16 * 1024 * 1024),
+  POOL_MIN: "0",
+  POOL_MAX: "0",
   ...values,
 })

@@ -87,7 +87,7 @@ describe("Exec", () => {
   describe("answers", () => {
     it.effect("a command that exits with any code is a normal result", () =>
       Effect.gen(function* () {
-        const end: CommandEnd = { _tag: "Exited", code: 3, durationMs: 12 }
+        const end: CommandEnd = { _tag: "Exited", code: 3, durationMs: 12, limits: [], spilled: {} }
         const { answer } = yield* run({ command: "x" }, { stdout: "out\n", stderr: "é", end })
         assert.deepStrictEqual(answer as unknown, {
           operation_id: "o_1",
@@ -113,7 +113,7 @@ describe("Exec", () => {
         Effect.gen(function* () {
           const { answer } = yield* run(
             { command: "x" },
-            { stdout: "half", end: { _tag: tag, durationMs: 9 } },
+            { stdout: "half", end: { _tag: tag, durationMs: 9, limits: [], spilled: {} } },
           )
           assert.strictEqual(answer.status, status)
           assert.strictEqual(answer.stdout, "half")
@@ -123,6 +123,62 @@ describe("Exec", () => {
         }),
       )
     }
+
+    it.effect("name the signal that ended a command, its processor time and its memory", () =>
+      Effect.gen(function* () {
+        const { answer } = yield* run(
+          { command: "x" },
+          {
+            end: {
+              _tag: "Signalled",
+              signal: "SIGSEGV",
+              durationMs: 9,
+              cpuMs: 7,
+              peakMemory: 100_000_000,
+              limits: [],
+              spilled: {},
+            },
+          },
+        )
+        assert.deepInclude(answer, {
+          status: "exited",
+          signal: "SIGSEGV",
+          cpu_ms: 7,
+          peak_memory: 100_000_000,
+        })
+        assert.notProperty(answer, "exit_code")
+        assert.notProperty(answer, "note")
+        assert.strictEqual(exec.stateOf?.(answer), "succeeded")
+      }),
+    )
+
+    for (const [limit, ...words] of [
+      ["memory", "memory", "512 MiB", "SANDBOX_MEMORY"],
+      ["pids", "processes", "64", "SANDBOX_PIDS"],
+      ["workspace", "/workspace is full", "256 MiB", "SANDBOX_WORKSPACE"],
+      ["home", "/home/agent is full", "128 MiB", "SANDBOX_HOME"],
+      ["tmp", "/tmp is full", "64 MiB", "SANDBOX_TMP"],
+    ] as const) {
+      it.effect(`name the limit that a command met, and its setting: ${limit}`, () =>
+        Effect.gen(function* () {
+          const end: CommandEnd = { _tag: "Exited", code: 1, durationMs: 9, limits: [limit], spilled: {} }
+          const { answer } = yield* run({ command: "x" }, { end })
+          for (const word of words) assert.include(answer.note, word)
+        }),
+      )
+    }
+
+    it.effect("say that a command wrote more than it may, and where its output stands", () =>
+      Effect.gen(function* () {
+        const spilled = { stdout: "/tmp/command-output/1.stdout" }
+        const { answer } = yield* run(
+          { command: "x" },
+          { end: { _tag: "TooMuchOutput", durationMs: 9, limits: [], spilled } },
+        )
+        assert.strictEqual(answer.signal, "SIGKILL")
+        for (const word of ["16 MiB", "MAX_COMMAND_OUTPUT", spilled.stdout]) assert.include(answer.note, word)
+      }),
+    )
 
     it.effect("keep output up to their limit whole", () =>
       Effect.gen(function* () {
@@ -161,7 +217,7 @@ describe("Exec", () => {
               stdout: { data, skipped: 1_000_000, skippedAt: 20_000 },
               stderr: { data: Buffer.from("ab"), skipped: 10, skippedAt: 1 },
               next: { stdout: 1_040_000, stderr: 12 },
-              end: { _tag: "Exited", code: 0, durationMs: 1 },
+              end: { _tag: "Exited" as const, code: 0, durationMs: 1, limits: [], spilled: {} },
             }),
         })
         const answer = yield* exec.handler({ command: "x" }, FakeSandbox.call(Effect.succeed(sandbox)))

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { FileError } from "../../src/domain/SandboxError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
-import { output, SharedSandbox } from "../support/SharedSandbox.ts"
+import { fresh, output, SharedSandbox } from "../support/SharedSandbox.ts"
 
 const at = (path: string) => `/workspace/${path}`
 
@@ -16,7 +16,7 @@ const write = (sandbox: Sandbox, path: string, text: string) => sandbox.files.wr
 const code = <A>(effect: Effect.Effect<A, FileError | { readonly _tag: string }>) =>
   Effect.map(Effect.flip(effect), (error) => ("code" in error ? error.code : error._tag))
 
-layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })("ExecFiles", (it) => {
+layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })("AgentFiles", (it) => {
   it.effect("gives back what was written, with folders made above it", () =>
     Effect.gen(function* () {
       const sandbox = yield* SharedSandbox
@@ -222,8 +222,8 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
 
   it.effect("says that the workspace is full, and keeps the old contents", () =>
     Effect.gen(function* () {
-      const { make, remove } = yield* Sandboxes
-      const sandbox = yield* make
+      const { remove } = yield* Sandboxes
+      const sandbox = yield* fresh
       yield* write(sandbox, at("kept"), "old")
       const big = Buffer.alloc(8_000_000, 1)
       yield* output(sandbox, "head -c 60000000 /dev/zero > filler")

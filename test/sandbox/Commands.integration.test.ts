@@ -1,12 +1,15 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber, Option } from "effect"
+import { basename } from "node:path"
 import type { OutputCursor } from "../../src/domain/Command.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { Limits } from "../../src/sandbox/Limits.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
-import { line, output, run, SharedSandbox, start } from "../support/SharedSandbox.ts"
+import { fresh, line, output, run, SharedSandbox, start } from "../support/SharedSandbox.ts"
 import { until } from "../support/Until.ts"
+
+const mebibytes = (count: number) => String(count * 1024 * 1024)
 
 /** The processes in the sandbox whose command line has this text. */
 const processes = (sandbox: Sandbox, text: string) =>
@@ -22,7 +25,14 @@ const shows = (sandbox: Sandbox, id: Parameters<Sandbox["read"]>[0], text: strin
     (out) => out.includes(text),
   )
 
-layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })("ExecCommands", (it) => {
+layer(
+  SharedSandbox.layerOf({
+    SPILL_LIMIT: mebibytes(8),
+    OUTPUT_LIMIT: mebibytes(1),
+    MAX_COMMAND_OUTPUT: mebibytes(20),
+  }),
+  { excludeTestServices: true, timeout: "60 seconds" },
+)("Commands", (it) => {
   it.effect("gives each command's exit code, output and time", () =>
     Effect.gen(function* () {
       const sandbox = yield* SharedSandbox
@@ -32,12 +42,33 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
       const { out, err, end } = yield* run(sandbox, line("echo out; echo err >&2; sleep 0.2; exit 3"))
       assert.deepStrictEqual([out, err], ["out\n", "err\n"])
       assert.isAbove(end?.durationMs ?? 0, 190)
+      assert.isBelow(end?.durationMs ?? 0, 2000)
     }),
   )
 
-  it.effect("gives 128 and n for a command that signal n ended", () =>
+  for (const signal of ["SIGTERM", "SIGKILL", "SIGSEGV", "SIGUSR1"]) {
+    it.effect(`names the signal that ended a command: ${signal}`, () =>
+      Effect.gen(function* () {
+        const { end } = yield* run(yield* SharedSandbox, line(`kill -${signal.slice(3)} $$; sleep 9`))
+        assert.deepInclude(end, { _tag: "Signalled", signal })
+      }),
+    )
+  }
+
+  it.effect("says how much processor time a command took, and its memory at the peak", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* run(yield* SharedSandbox, line("kill -TERM $$"))).code, 143)
+      const sandbox = yield* SharedSandbox
+      const { end } = yield* run(
+        sandbox,
+        line("python3 -c 'x = bytearray(150_000_000); sum(range(5_000_000))'; true"),
+      )
+      assert.isAbove(end?.peakMemory ?? 0, 150_000_000)
+      assert.isBelow(end?.peakMemory ?? Infinity, 200_000_000)
+      assert.isAbove(end?.cpuMs ?? 0, 50)
+      const idle = (yield* run(sandbox, line("sleep 0.1"))).end
+      assert.isBelow(idle?.cpuMs ?? 999, 90)
+      assert.isUndefined(idle?.peakMemory)
+      assert.deepStrictEqual([idle?.limits, idle?.spilled], [[], {}])
     }),
   )
 
@@ -62,6 +93,24 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
       assert.strictEqual(out, "/tmp|a b=c\n'd'||/home/agent")
       assert.strictEqual(yield* output(sandbox, 'printf %s "${GREETING-unset}"'), "unset")
     }),
+  )
+
+  it.effect(
+    "finds a program along the PATH that the command was given, and runs a script without a first line",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        yield* output(sandbox, "mkdir -p bin; echo 'echo ran $1' > bin/own; chmod +x bin/own")
+        for (const [program, env] of [
+          ["own", { PATH: "/workspace/bin:/usr/bin:/bin" }],
+          ["own", { PATH: "bin:/bin" }],
+          ["bin/own", {}],
+          ["/workspace/bin/own", {}],
+        ] as const) {
+          const { out } = yield* run(sandbox, { ...line("", { env }), argv: [program, "well"] })
+          assert.strictEqual(out, "ran well\n", program)
+        }
+      }),
   )
 
   it.effect("gives a command that reads nothing an end of input at once", () =>
@@ -98,6 +147,23 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
         const { end } = yield* sandbox.read(id, start, 10_000, "end")
         assert.deepInclude(end, { _tag: "Exited", code: 4 })
       }
+    }),
+  )
+
+  it.effect("carries several MB of input to a command that reads slowly, and waits for it", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* SharedSandbox
+      const id = yield* sandbox.start(
+        line("while [ ! -e go ]; do sleep 0.02; done; wc -c", { stdin: "open" }),
+      )
+      const writing = yield* Effect.fork(sandbox.write(id, Buffer.alloc(5_000_000), true))
+      assert.strictEqual(yield* output(sandbox, "echo meanwhile"), "meanwhile\n")
+      assert.isNull(yield* Fiber.poll(writing).pipe(Effect.map(Option.getOrNull)))
+      yield* output(sandbox, "touch go")
+      yield* Fiber.join(writing)
+      const page = yield* sandbox.read(id, start, 10_000, "end")
+      assert.strictEqual(Buffer.from(page.stdout.data).toString(), "5000000\n")
+      yield* output(sandbox, "rm go")
     }),
   )
 
@@ -153,22 +219,62 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
     }),
   )
 
-  it.effect("keeps the head and the tail of 5 MB, in bounded memory, stdout and stderr apart", () =>
+  it.effect(
+    "keeps head and tail of 5 MB, stdout and stderr apart, and the whole in a file that it names",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        const limits = yield* Limits
+        const { stdout, stderr, next, code, end } = yield* run(
+          sandbox,
+          line("echo begin; head -c 5000000 /dev/zero | tr '\\0' x; echo; echo end; echo small >&2"),
+        )
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(next, { stdout: 5_000_011, stderr: 6 })
+        assert.strictEqual(stdout.data.length, limits.output)
+        assert.strictEqual(stdout.skipped, 5_000_011 - limits.output)
+        const text = Buffer.from(stdout.data).toString()
+        assert.match(text.slice(0, 20), /^begin\nx+$/)
+        assert.match(text.slice(-20), /^x+\nend\n$/)
+        assert.strictEqual(Buffer.from(stderr.data).toString(), "small\n")
+        assert.deepStrictEqual(Object.keys(end?.spilled ?? {}), ["stdout"])
+        const file = end?.spilled.stdout ?? "none"
+        assert.match(file, /^\/tmp\//)
+        const whole = "(echo begin; head -c 5000000 /dev/zero | tr '\\0' x; echo; echo end) | sha256sum"
+        assert.strictEqual(yield* output(sandbox, `sha256sum < ${file}`), yield* output(sandbox, whole))
+      }),
+  )
+
+  it.effect("keeps the beginnings of long outputs in files, within a bound for all of them together", () =>
+    Effect.gen(function* () {
+      const { remove } = yield* Sandboxes
+      const sandbox = yield* fresh
+      const { spill } = yield* Limits
+      const long = (count: number) => line(`echo begin; head -c ${count}M /dev/zero`)
+      const first = (yield* run(sandbox, long(5))).end?.spilled.stdout ?? "none"
+      const second = (yield* run(sandbox, long(6))).end?.spilled.stdout ?? "none"
+      const size = `stat -c %s ${first} ${second} 2> /dev/null | paste -sd' '`
+      assert.strictEqual(yield* output(sandbox, size), `${6 * 1024 * 1024 + 6}\n`)
+      const third = (yield* run(sandbox, long(12))).end?.spilled.stdout ?? "none"
+      assert.strictEqual(yield* output(sandbox, `ls ${third.replace(/[^/]*$/, "")}`), `${basename(third)}\n`)
+      assert.strictEqual(
+        yield* output(sandbox, `head -n 1 ${third}; stat -c %s ${third}`),
+        `begin\n${spill}\n`,
+      )
+      yield* remove(sandbox.id)
+    }),
+  )
+
+  it.effect("kills a command that writes more than a command may", () =>
     Effect.gen(function* () {
       const sandbox = yield* SharedSandbox
-      const limits = yield* Limits
-      const { stdout, stderr, next, code } = yield* run(
-        sandbox,
-        line("echo begin; head -c 5000000 /dev/zero | tr '\\0' x; echo; echo end; echo small >&2"),
-      )
-      assert.strictEqual(code, 0)
-      assert.deepStrictEqual(next, { stdout: 5_000_011, stderr: 6 })
-      assert.strictEqual(stdout.data.length, limits.output)
-      assert.strictEqual(stdout.skipped, 5_000_011 - limits.output)
-      const text = Buffer.from(stdout.data).toString()
-      assert.match(text.slice(0, 20), /^begin\nx+$/)
-      assert.match(text.slice(-20), /^x+\nend\n$/)
-      assert.strictEqual(Buffer.from(stderr.data).toString(), "small\n")
+      const { totalOutput } = yield* Limits
+      const { end, next } = yield* run(sandbox, line("(yes >&2) & yes"))
+      assert.strictEqual(end?._tag, "TooMuchOutput")
+      assert.isAbove(next.stdout + next.stderr, totalOutput)
+      assert.isBelow(next.stdout + next.stderr, totalOutput + 4 * 1024 * 1024)
+      assert.strictEqual(yield* processes(sandbox, "^yes"), 0)
+      assert.strictEqual(yield* output(sandbox, "echo on"), "on\n")
     }),
   )
 
@@ -184,6 +290,30 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
       assert.strictEqual(yield* processes(sandbox, "sleep 777"), 0)
     }),
   )
+
+  for (const [what, command] of [
+    ["ignores SIGTERM and SIGINT", "trap '' TERM INT HUP; echo up; while :; do sleep 4441; done"],
+    ["closes its pipes", "echo up; exec 0<&- 1>&- 2>&-; sleep 4441"],
+    ["drops its environment", "echo up; exec env -i /bin/sleep 4441"],
+    [
+      "leaves daemons without environment",
+      "env -i setsid /bin/sh -c 'sleep 4441 & sleep 4441' & echo up; wait",
+    ],
+    ["stops itself", "echo up; kill -STOP $$; sleep 4441"],
+    ["leaves its children to another", "(trap '' HUP; (sleep 4441 &) ); echo up; sleep 4441"],
+  ] as const) {
+    it.effect(`kills a cancelled command that ${what}, at once`, () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        const id = yield* sandbox.start(line(command))
+        yield* shows(sandbox, id, "up")
+        const [took] = yield* Effect.timed(sandbox.cancel(id))
+        assert.isBelow(Duration.toMillis(took), 2000)
+        assert.strictEqual((yield* sandbox.read(id, start, 0, "end")).end?._tag, "Cancelled")
+        assert.strictEqual(yield* processes(sandbox, "sleep 4441"), 0)
+      }),
+    )
+  }
 
   it.effect("kills a command that is cancelled, with its daemons, and only that one", () =>
     Effect.gen(function* () {
@@ -259,14 +389,21 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
   it.effect("says why a command could not be started", () =>
     Effect.gen(function* () {
       const sandbox = yield* SharedSandbox
-      for (const spec of [
-        { ...line(""), argv: ["no-such-program"] as const },
-        { ...line(""), argv: ["/etc/passwd"] as const },
-        line("true", { cwd: "/no/such/folder" }),
-      ]) {
+      yield* output(sandbox, "printf '#!/no/such/interpreter\\n' > orphan; chmod +x orphan")
+      for (const [spec, reason] of [
+        [{ ...line(""), argv: ["no-such-program"] as const }, /there is no program no-such-program/],
+        [{ ...line(""), argv: ["/no/such/program"] as const }, /there is no program \/no\/such\/program/],
+        [{ ...line(""), argv: ["/workspace"] as const }, /there is no program \/workspace/],
+        [{ ...line(""), argv: ["/etc/passwd"] as const }, /may not be executed/],
+        [{ ...line(""), argv: ["./orphan"] as const }, /interpreter is missing/],
+        [{ ...line(""), argv: ["true", "x".repeat(3_000_000)] as const }, /too long/],
+        [line("true", { cwd: "/no/such/folder" }), /there is no folder \/no\/such\/folder/],
+        [line("true", { cwd: "/etc/passwd" }), /there is no folder \/etc\/passwd/],
+        [line("true", { tty: true, cwd: "/no/such/folder" }), /there is no folder/],
+      ] as const) {
         const error = yield* Effect.flip(run(sandbox, spec))
         assert.strictEqual(error._tag, "CommandNotStarted")
-        assert.match(error.message, /could not be started: .*\S/)
+        assert.match(error.message, reason)
       }
     }),
   )
@@ -298,18 +435,39 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
     }),
   )
 
+  describe("an attack from inside on", () => {
+    for (const [what, attack] of [
+      ["everything that may be signalled", "kill -9 -1"],
+      ["process 1", "kill -9 1; kill -STOP 1; kill -TERM 1; kill -CHLD 1; kill -SEGV 1"],
+      [
+        "all that is named like the agent",
+        "pkill -9 node; pkill -9 agent; pkill -9 -f ld.so; pkill -9 -f agent; true",
+      ],
+      ["its own process group and session", "kill -9 0; pkill -9 -s 0"],
+    ] as const) {
+      it.effect(`${what} leaves the session as it is, with its files`, () =>
+        Effect.gen(function* () {
+          const sandbox = yield* SharedSandbox
+          yield* output(sandbox, "echo kept > kept")
+          yield* run(sandbox, line(attack, { timeoutMs: 10_000 }))
+          assert.strictEqual(yield* output(sandbox, "cat kept"), "kept\n")
+          assert.strictEqual(yield* output(sandbox, "sh -c 'exit 3' & wait $!; echo $?"), "3\n")
+        }),
+      )
+    }
+  })
+
   describe("when the container is gone", () => {
-    it.effect("a running command ends as killed, and every later call fails with SandboxLost", () =>
+    it.effect("a running command and every later call fail with SandboxLost", () =>
       Effect.gen(function* () {
-        const { make, remove } = yield* Sandboxes
+        const { remove } = yield* Sandboxes
         const { use } = yield* Docker
-        const sandbox = yield* make
+        const sandbox = yield* fresh
         const id = yield* sandbox.start(line("echo up; sleep 60"))
         yield* shows(sandbox, id, "up")
-        const reading = yield* Effect.fork(sandbox.read(id, start, 30_000, "end"))
+        const reading = yield* Effect.fork(Effect.flip(sandbox.read(id, start, 30_000, "end")))
         yield* use("remove", (docker) => docker.getContainer(sandbox.id).kill())
-        const ended = yield* Effect.either(Fiber.join(reading))
-        assert.strictEqual(ended._tag === "Left" ? ended.left._tag : ended.right.end?._tag, "Exited")
+        assert.strictEqual((yield* Fiber.join(reading))._tag, "SandboxLost")
         for (const call of [
           sandbox.start(line("true")),
           sandbox.files.read("/workspace/a", 0, 10),
@@ -322,57 +480,18 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
         assert.strictEqual((yield* Effect.flip(sandbox.start(line("true"))))._tag, "SandboxLost")
       }),
     )
-
-    it.effect("a command that leaves no process to kill it with ends the sandbox when its time is over", () =>
-      Effect.gen(function* () {
-        const { make, remove } = yield* Sandboxes
-        const { use } = yield* Docker
-        const sandbox = yield* make
-        const greedy =
-          "import os, time\nwhile True:\n  try:\n    os.fork()\n  except OSError:\n    time.sleep(0.01)"
-        const spec = { ...line("", { timeoutMs: 3000 }), argv: ["python3", "-c", greedy] as const }
-        const ended = yield* Effect.either(run(sandbox, spec))
-        assert.strictEqual(ended._tag === "Left" ? ended.left._tag : ended.right.end?._tag, "SandboxLost")
-        const { State } = yield* use("inspect", (docker) => docker.getContainer(sandbox.id).inspect())
-        assert.isFalse(State.Running)
-        yield* remove(sandbox.id)
-      }),
-    )
-
-    it.effect("a command whose time is over as it starts does not run on", () =>
-      Effect.gen(function* () {
-        const { make, remove } = yield* Sandboxes
-        const sandbox = yield* make
-        const late = Array.from({ length: 12 }, (_, index) =>
-          line("sleep 2; echo >> ran", { timeoutMs: 20 + 5 * index }),
-        )
-        const ends = yield* Effect.forEach(late, (spec) => run(sandbox, spec), { concurrency: "unbounded" })
-        assert.deepStrictEqual([...new Set(ends.map(({ end }) => end?._tag))], ["TimedOut"])
-        assert.strictEqual(yield* processes(sandbox, "sleep 2"), 0)
-        assert.strictEqual(yield* output(sandbox, "ls"), "")
-        yield* remove(sandbox.id)
-      }),
-    )
-
-    it.effect("a command that dropped the mark it is found by takes the sandbox with it in the end", () =>
-      Effect.gen(function* () {
-        const { make, remove } = yield* Sandboxes
-        const sandbox = yield* make
-        const bare = line("exec env -i /bin/sleep 777", { timeoutMs: 300 })
-        const ended = yield* Effect.either(run(sandbox, bare))
-        assert.strictEqual(ended._tag === "Left" ? ended.left._tag : ended.right.end?._tag, "SandboxLost")
-        yield* remove(sandbox.id)
-      }),
-    )
-
-    it.effect("killing everything from inside is no way to another's sandbox", () =>
-      Effect.gen(function* () {
-        const { make, remove } = yield* Sandboxes
-        const [victim, other] = [yield* make, yield* SharedSandbox]
-        yield* Effect.either(run(victim, line("kill -9 -1; kill -9 1; sleep 5", { timeoutMs: 5000 })))
-        assert.strictEqual(yield* output(other, "echo alive"), "alive\n")
-        yield* remove(victim.id)
-      }),
-    )
   })
+
+  it.effect("a command whose time is over as it starts does not run on", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* SharedSandbox
+      const late = Array.from({ length: 12 }, (_, index) =>
+        line("sleep 2; echo >> ran", { timeoutMs: 20 + 5 * index }),
+      )
+      const ends = yield* Effect.forEach(late, (spec) => run(sandbox, spec), { concurrency: "unbounded" })
+      assert.deepStrictEqual([...new Set(ends.map(({ end }) => end?._tag))], ["TimedOut"])
+      assert.strictEqual(yield* processes(sandbox, "sleep 2"), 0)
+      assert.strictEqual(yield* output(sandbox, "ls ran 2> /dev/null; true"), "")
+    }),
+  )
 })

@@ -1,0 +1,41 @@
+/**
+ * What a node's sandboxes take, at the `Sandbox` interface and in this process, beside the engine's own API on
+ * containers like them. `sandbox/` has the measurements.
+ */
+import { Effect } from "effect"
+import { step } from "../process/Progress.ts"
+import * as Machine from "../setup/Machine.ts"
+import * as TestImage from "../setup/TestImage.ts"
+import type { Bench } from "./Bench.ts"
+import { commands } from "./sandbox/Commands.ts"
+import * as Idle from "./sandbox/Idle.ts"
+import * as Node from "./sandbox/Node.ts"
+import * as Opening from "./sandbox/Opening.ts"
+import { transfers } from "./sandbox/Transfers.ts"
+
+export const sandbox: Bench = {
+  name: "sandbox",
+  summary: "a node's sandboxes beside the engine's own API: commands, opening, bytes, memory",
+  measure: (options) =>
+    Effect.gen(function* () {
+      const { engine, sandboxImage, environment } = yield* Machine.prepare(options)
+      // Where dockerode looks for it.
+      yield* Effect.sync(() => Object.assign(process.env, engine.environment))
+      const image = yield* TestImage.make(engine, sandboxImage)
+      const on = (settings: Node.Settings = {}, answered?: (operation: string) => void) =>
+        Node.on({ ...environment, SANDBOX_IMAGE: image, ...settings }, answered)
+      const { docker } = engine
+
+      yield* step("Measuring memory …")
+      // First: later this process holds what measuring left behind.
+      const ofIdle = yield* on(Idle.settings)(Idle.idle(docker))
+      yield* step("Measuring commands …")
+      const ofCommands = yield* on()(commands(docker))
+      yield* step("Measuring how long opening takes …")
+      const ofOpening = yield* on(Opening.settings)(Opening.opening(docker))
+      const ofReady = yield* Idle.ready((answered) => on({}, answered))
+      yield* step("Measuring bytes …")
+      const ofTransfers = yield* on()(transfers(docker))
+      return [...ofCommands, ...ofOpening, ...ofReady, ...ofTransfers, ...ofIdle]
+    }),
+}

@@ -1,0 +1,182 @@
+/** One channel of a link: a stream of bytes in either direction. `Channels` makes and drops them. */
+import { Kind, maxPayload, ProtocolError } from "./Frame.ts"
+
+/** Bytes that may be on their way in one direction of one channel. */
+export const window = 512 * 1024
+
+export interface ChannelHandler {
+  /** Bytes came. They count against the window until `consume` is called for them. */
+  readonly data: (chunk: Uint8Array) => void
+  /** The other end has nothing more to say. */
+  readonly end: () => void
+  /** All that was written has been sent: more may be written. */
+  readonly drain?: () => void
+}
+
+/** The link, as one channel uses it. */
+export interface Line {
+  readonly send: (kind: Kind, payload?: Uint8Array) => void
+  readonly maySend: () => boolean
+  readonly closed: () => void
+}
+
+export class Channel {
+  readonly id: number
+  /** Bytes that came, from the beginning of the channel. */
+  received = 0
+  private readonly handler: ChannelHandler
+  private readonly line: Line
+  private consumed = 0
+  private told = 0
+  /** What was written and is not acknowledged, from byte `acknowledged` on. */
+  private readonly kept: Array<Uint8Array> = []
+  private acknowledged = 0
+  private sent = 0
+  /** Where in `kept` what is not sent begins. */
+  private next = { chunk: 0, byte: 0 }
+  private written = 0
+  private ending = false
+  private endSent = false
+  private gotEnd = false
+
+  constructor(id: number, handler: ChannelHandler, line: Line) {
+    this.id = id
+    this.handler = handler
+    this.line = line
+  }
+
+  /** Bytes that wait for the other end's leave. Whoever writes stops when there are many, until `drain`. */
+  get waiting() {
+    return this.written - this.sent
+  }
+
+  write(chunk: Uint8Array) {
+    if (chunk.length === 0 || this.ending) return
+    this.kept.push(chunk)
+    this.written += chunk.length
+    this.flush()
+  }
+
+  /** Nothing more will be written. */
+  end() {
+    this.ending = true
+    this.flush()
+  }
+
+  /** Gives the other end leave to send as many bytes more. */
+  consume(bytes: number) {
+    this.consumed += bytes
+    if (this.consumed - this.told >= window / 4) this.tell()
+  }
+
+  /** Drops the channel at both ends. */
+  close() {
+    this.line.send(Kind.close)
+    this.drop()
+  }
+
+  receive(chunk: Uint8Array) {
+    if (this.gotEnd) throw new ProtocolError(`bytes after the end of channel ${this.id}`)
+    this.received += chunk.length
+    if (this.received - this.consumed > window)
+      throw new ProtocolError(`channel ${this.id} is past its window`)
+    this.handler.data(chunk)
+  }
+
+  receiveEnd() {
+    if (this.gotEnd) return
+    this.gotEnd = true
+    this.handler.end()
+  }
+
+  receiveClose() {
+    this.drop()
+    this.receiveEnd()
+  }
+
+  private drop() {
+    const waited = this.waiting > 0
+    this.ending = true
+    this.endSent = true
+    this.kept.length = 0
+    this.sent = this.acknowledged = this.written
+    this.line.closed()
+    if (waited) this.handler.drain?.()
+  }
+
+  acknowledge(offset: number) {
+    if (offset > this.sent || offset < this.acknowledged)
+      throw new ProtocolError(`channel ${this.id} acknowledges ${offset}`)
+    this.forgetUntil(offset)
+    this.flush()
+  }
+
+  /** The link is new: the other end has `offset` bytes. */
+  rewind(offset: number) {
+    if (!Number.isSafeInteger(offset) || offset > this.written || offset < this.acknowledged) {
+      throw new ProtocolError(`channel ${this.id} has ${offset}`)
+    }
+    this.sent = offset
+    this.next = { chunk: 0, byte: offset - this.acknowledged }
+    while (this.next.byte >= (this.kept[this.next.chunk]?.length ?? Infinity)) {
+      this.next.byte -= this.kept[this.next.chunk]!.length
+      this.next.chunk++
+    }
+    this.endSent = false
+  }
+
+  /** Goes on, where `rewind` has left off. */
+  resume() {
+    this.tell()
+    this.flush()
+  }
+
+  private tell() {
+    this.told = this.consumed
+    if (this.consumed > 0) this.line.send(Kind.acknowledge, bytesOf(this.consumed))
+  }
+
+  private forgetUntil(offset: number) {
+    while (this.acknowledged < offset) {
+      const first = this.kept[0]!
+      const count = Math.min(first.length, offset - this.acknowledged)
+      this.acknowledged += count
+      if (count < first.length) {
+        this.kept[0] = first.subarray(count)
+        if (this.next.chunk === 0) this.next.byte -= count
+      } else {
+        this.kept.shift()
+        this.next.chunk--
+      }
+    }
+  }
+
+  /** Sends what may be sent. */
+  flush() {
+    if (!this.line.maySend()) return
+    const before = this.waiting
+    const limit = Math.min(this.written, this.acknowledged + window)
+    while (this.sent < limit) {
+      const { chunk, byte } = this.next
+      const from = this.kept[chunk]!
+      const piece = from.subarray(byte, byte + Math.min(maxPayload, limit - this.sent))
+      this.sent += piece.length
+      this.next =
+        byte + piece.length < from.length
+          ? { chunk, byte: byte + piece.length }
+          : { chunk: chunk + 1, byte: 0 }
+      this.line.send(Kind.data, piece)
+    }
+    if (this.ending && !this.endSent && this.sent === this.written) {
+      this.endSent = true
+      this.line.send(Kind.end)
+    }
+    if (before > 0 && this.waiting === 0) this.handler.drain?.()
+  }
+}
+
+const bytesOf = (count: number) => {
+  const bytes = Buffer.allocUnsafe(8)
+  bytes.writeDoubleBE(count)
+  return bytes
+}

@@ -1,0 +1,55 @@
+/** Messages in a stream of bytes: `u32 length | JSON`. */
+import { ProtocolError } from "./Frame.ts"
+
+/** Bytes of one message, at most. */
+export const maxMessage = 4 * 1024 * 1024
+
+/** A message as bytes. */
+export const messageOf = (message: unknown) => {
+  const body = Buffer.from(JSON.stringify(message))
+  const size = Buffer.allocUnsafe(4)
+  size.writeUInt32BE(body.length)
+  return Buffer.concat([size, body])
+}
+
+/** Takes messages out of a stream that is cut anywhere. Throws `ProtocolError`. */
+export class MessageReader {
+  private readonly length = Buffer.alloc(4)
+  /** What comes of the message whose length is known. */
+  private body: Buffer | undefined
+  private filled = 0
+  private readonly message: (message: unknown) => void
+
+  constructor(message: (message: unknown) => void) {
+    this.message = message
+  }
+
+  push(chunk: Uint8Array) {
+    for (let at = 0; at < chunk.length;) {
+      const target = this.body ?? this.length
+      const piece = chunk.subarray(at, at + target.length - this.filled)
+      target.set(piece, this.filled)
+      at += piece.length
+      this.filled += piece.length
+      if (this.filled < target.length) return
+      this.filled = 0
+      if (this.body === undefined) {
+        const size = this.length.readUInt32BE()
+        if (size === 0 || size > maxMessage) throw new ProtocolError(`a message of ${size} bytes`)
+        this.body = Buffer.allocUnsafe(size)
+      } else {
+        const whole = this.body
+        this.body = undefined
+        this.message(parse(whole))
+      }
+    }
+  }
+}
+
+export const parse = (bytes: Buffer): unknown => {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    throw new ProtocolError("what should be JSON is not")
+  }
+}

@@ -1,0 +1,94 @@
+/** Does what a node asks of the files of the sandbox, and answers each request once. */
+import type { Channels } from "../Channels.ts"
+import * as Contents from "./Contents.ts"
+import type { FailureReason, FileOperation } from "./FileProtocol.ts"
+import * as Folders from "./Folders.ts"
+import { defaultPath } from "../commands/Paths.ts"
+import type { Processes } from "../commands/Processes.ts"
+import type { FileRequest } from "../Protocol.ts"
+import { reasonOf } from "./Refusal.ts"
+import { Search } from "../search/Search.ts"
+import { Transfer } from "./Transfers.ts"
+import { Watch } from "../watch/Watch.ts"
+import { Workspace } from "./Workspace.ts"
+
+export interface FilesOptions {
+  readonly root?: string
+  /** Where programs are looked for. */
+  readonly path?: string
+  /** For one search, in milliseconds. */
+  readonly searchTime?: number
+}
+
+export type FileAnswer = { readonly value: unknown } | { readonly failure: FailureReason }
+
+export class Files {
+  private readonly channels: Channels
+  private readonly workspace: Workspace
+  private readonly search: Search
+  private readonly watch: Watch
+
+  constructor(
+    channels: Channels,
+    processes: Processes,
+    { root = "/workspace", path = defaultPath, searchTime = 10_000 }: FilesOptions = {},
+  ) {
+    this.channels = channels
+    this.workspace = new Workspace(root)
+    this.search = new Search(this.workspace, processes, path, searchTime)
+    this.watch = new Watch(this.workspace)
+  }
+
+  async handle({ channel, request }: FileRequest): Promise<FileAnswer> {
+    const transfer = isStreamed(request) ? new Transfer(this.channels, channel) : undefined
+    try {
+      return { value: await this.perform(request, transfer) }
+    } catch (error) {
+      return { failure: reasonOf(error) }
+    } finally {
+      transfer?.finish()
+    }
+  }
+
+  /** A command was started: what it changes is looked for until nothing runs any more. */
+  stir() {
+    this.watch.stir()
+  }
+
+  private perform(request: FileOperation, transfer: Transfer | undefined): Promise<unknown> {
+    const { workspace } = this
+    switch (request.op) {
+      case "read":
+        return Contents.read(workspace, request, transfer!)
+      case "readLines":
+        return Contents.readLines(workspace, request, transfer!)
+      case "write":
+        return Contents.write(workspace, request, transfer!)
+      case "append":
+        return Contents.append(workspace, request, transfer!)
+      case "stat":
+        return Folders.stat(workspace, request)
+      case "list":
+        return Folders.list(workspace, request)
+      case "mkdir":
+        return Folders.makeFolder(workspace, request)
+      case "move":
+        return Folders.move(workspace, request)
+      case "copy":
+        return Folders.copy(workspace, request)
+      case "remove":
+        return Folders.remove(workspace, request)
+      case "glob":
+        return this.search.glob(request)
+      case "grep":
+        return this.search.grep(request)
+      case "watch":
+        return this.watch.begin()
+      case "changes":
+        return this.watch.changes(request)
+    }
+  }
+}
+
+const isStreamed = ({ op }: FileOperation) =>
+  op === "read" || op === "readLines" || op === "write" || op === "append"

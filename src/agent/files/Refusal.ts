@@ -1,0 +1,40 @@
+/** An operation that is not done, with the reason that its node is told. */
+import type { FailureReason } from "./FileProtocol.ts"
+
+export class Refusal extends Error {
+  readonly reason: FailureReason
+
+  constructor(reason: FailureReason) {
+    super(reason)
+    this.reason = reason
+  }
+}
+
+export const reasonOf = (error: unknown): FailureReason => {
+  if (error instanceof Refusal) return error.reason
+  return reasons[codeOf(error) ?? ""] ?? "failed"
+}
+
+/** The name of a system call's error. */
+export const codeOf = (error: unknown) =>
+  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined
+
+const reasons: Readonly<Record<string, FailureReason>> = {
+  ENOENT: "missing",
+  ELOOP: "missing",
+  ENOTDIR: "not_a_directory",
+  EISDIR: "not_a_file",
+  ENXIO: "not_a_file",
+  ENOSPC: "no_space",
+  EDQUOT: "no_space",
+  EFBIG: "no_space",
+  EACCES: "denied",
+  EPERM: "denied",
+  EROFS: "denied",
+  ETXTBSY: "denied",
+  EBUSY: "denied",
+  EEXIST: "exists",
+  ENOTEMPTY: "not_empty",
+  ENAMETOOLONG: "bad_path",
+  EINVAL: "bad_path",
+}

@@ -1,0 +1,102 @@
+/** The bytes of file operations on their channels: never more in memory than a channel's window. */
+import type { FileHandle } from "node:fs/promises"
+import { type Channel, window } from "../Channel.ts"
+import type { Channels } from "../Channels.ts"
+import { Refusal } from "./Refusal.ts"
+
+/** What is read of a file at a time, in bytes: each read waits for a thread. */
+const pieceSize = 256 * 1024
+
+interface Slot {
+  readonly buffer: Buffer
+  /** How much had been sent with what it holds. */
+  end: number
+}
+
+/** Both directions of one operation's channel. */
+export class Transfer {
+  private readonly channel: Channel
+  private chunks: Array<Uint8Array> = []
+  private ended = false
+  private unwanted = false
+  private wake = () => {}
+  private drained = () => {}
+  private readonly slots: Array<Slot> = []
+  private filling: Slot | undefined
+  /** Bytes that were written. */
+  sent = 0
+
+  /** Opens the channel at once: its bytes may follow the message that names it. */
+  constructor(channels: Channels, id: number) {
+    this.channel = channels.open(id, {
+      data: (chunk) => {
+        if (this.unwanted) return this.channel.consume(chunk.length)
+        this.chunks.push(chunk)
+        this.wake()
+      },
+      end: () => {
+        this.ended = true
+        this.wake()
+        this.drained()
+      },
+      drain: () => this.drained(),
+    })
+  }
+
+  /** Hands every chunk that comes to `take`, and gives leave for more once it is done with it. */
+  async receive(take: (chunk: Uint8Array) => Promise<void>) {
+    for (;;) {
+      const chunk = this.chunks.shift()
+      if (chunk !== undefined) {
+        await take(chunk)
+        this.channel.consume(chunk.length)
+      } else if (this.ended) return
+      else await new Promise<void>((resolve) => (this.wake = resolve))
+    }
+  }
+
+  /** Sends bytes, and waits until more may be sent. A node that has gone ends the operation. */
+  async send(bytes: Uint8Array) {
+    if (this.ended) throw new Refusal("aborted")
+    this.sent += bytes.length
+    if (bytes.buffer === this.filling?.buffer.buffer) this.filling.end = this.sent
+    this.channel.write(bytes)
+    while (this.channel.waiting > 0) {
+      await new Promise<void>((resolve) => (this.drained = resolve))
+      if (this.ended) throw new Refusal("aborted")
+    }
+  }
+
+  /**
+   * Memory to fill and send. What was sent is kept until it is acknowledged, which all but the last window has been
+   * once everything is on its way; so few such buffers do, and the collector has nothing to do.
+   */
+  room(): Buffer {
+    let slot = this.slots.find(({ end }) => end <= Math.max(0, this.sent - window))
+    if (slot === undefined) {
+      slot = { buffer: Buffer.allocUnsafeSlow(pieceSize), end: 0 }
+      this.slots.push(slot)
+    }
+    this.filling = slot
+    return slot.buffer
+  }
+
+  /** Nothing more is sent, and what still comes is dropped. */
+  finish() {
+    this.unwanted = true
+    for (const chunk of this.chunks) this.channel.consume(chunk.length)
+    this.chunks = []
+    this.channel.end()
+  }
+}
+
+/** Reads a file's bytes from `from` to before `to`, in pieces that may be sent, or are to be done with at once. */
+export async function* pieces(file: FileHandle, from: number, to: number, transfer: Transfer) {
+  for (let offset = from; offset < to;) {
+    const buffer = transfer.room()
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, to - offset), offset)
+    if (bytesRead === 0) return
+    offset += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
+}

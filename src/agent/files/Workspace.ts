@@ -1,0 +1,147 @@
+/**
+ * Finds paths below a root, /workspace, without ever leaving it. Programs of the sandbox may swap folders for links at
+ * any moment, so a path is walked part by part, each opened by its name in the folder that the part before it opened,
+ * and none as a link; links are read and walked likewise. `/proc/self/fd` stands in for openat(2), which Node has not.
+ */
+import { realpathSync } from "node:fs"
+import { constants, mkdir, open, readlink, type FileHandle } from "node:fs/promises"
+import type { Stats } from "node:fs"
+import { posix } from "node:path"
+import { bytesOf, isPlain, nameOf } from "./Names.ts"
+import { codeOf, Refusal } from "./Refusal.ts"
+
+/** Refers to a file without opening it: a FIFO does not wait, a device does nothing. Node has no name for it. */
+const O_PATH = 0o10000000
+
+/** As many as the kernel follows. */
+const maxLinks = 40
+
+/** Where a path leads. Its handles are open as long as the function that got it runs. */
+export interface Place {
+  /** The folder that it is in; the root itself is in none. */
+  readonly folder: FileHandle | undefined
+  /** Its name there. */
+  readonly name: string
+  /** Refers to what is there; for reading or writing, `reopen` it. None where nothing is. */
+  readonly handle: FileHandle | undefined
+  readonly stats: Stats | undefined
+  /** Relative to the root, with all links resolved; empty for the root itself. */
+  readonly path: string
+}
+
+export interface LocateOptions {
+  /** Where the last part of the path is a link, the link itself is meant. */
+  readonly link?: boolean
+  /** Folders above that are missing are made. */
+  readonly make?: boolean
+}
+
+export class Workspace {
+  readonly root: string
+
+  constructor(root: string) {
+    this.root = realpathSync(root)
+  }
+
+  /** Walks to a path and calls `use` with what is there, or with nothing where only the last part is missing. */
+  async locate<A>(path: string, options: LocateOptions, use: (place: Place) => Promise<A>): Promise<A> {
+    const opened: Array<FileHandle> = []
+    try {
+      return await use(await this.walk(path, options, opened))
+    } finally {
+      await Promise.all(opened.map((handle) => handle.close()))
+    }
+  }
+
+  private async walk(path: string, { link = false, make = false }: LocateOptions, opened: Array<FileHandle>) {
+    const refer = async (path: string | Buffer) => {
+      const handle = await open(path, O_PATH | constants.O_NOFOLLOW)
+      opened.push(handle)
+      return handle
+    }
+    const root = { name: "", handle: await refer(this.root) }
+    const trail = [root]
+    let rest = this.below(path)
+    let links = 0
+    for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
+      const here = trail.at(-1)!
+      if (name === "..") {
+        if (trail.length === 1) rest = this.below(posix.join(posix.dirname(this.root), ...rest))
+        else trail.pop()
+        continue
+      }
+      const last = rest.length === 0
+      const child = at(here.handle, name)
+      const handle = await refer(child).catch((error: unknown) => {
+        if (codeOf(error) === "ENOENT" && (last || make)) return undefined
+        throw error
+      })
+      if (handle === undefined) {
+        if (last) return place(trail, name)
+        await mkdir(child).catch(unless("EEXIST"))
+        rest.unshift(name)
+        continue
+      }
+      const stats = await handle.stat()
+      if (stats.isSymbolicLink() && !(last && link)) {
+        if (++links > maxLinks) throw new Refusal("missing")
+        const target = nameOf(await readlink(child, { encoding: "buffer" }))
+        rest = target.startsWith("/") ? [...this.below(target), ...rest] : [...partsOf(target), ...rest]
+        if (target.startsWith("/")) trail.length = 1
+      } else if (last && !stats.isDirectory()) return place(trail, name, handle, stats)
+      else if (!stats.isDirectory()) throw new Refusal("not_a_directory")
+      else trail.push({ name, handle })
+    }
+    const { name, handle } = trail.at(-1)!
+    return place(trail.slice(0, -1), name, handle, await handle.stat())
+  }
+
+  /** Says whether an open file is in the workspace, whichever way it was found. */
+  async holds(handle: FileHandle) {
+    const path = await readlink(`/proc/self/fd/${handle.fd}`, { encoding: "buffer" })
+    return path.subarray(0, this.root.length + 1).equals(Buffer.from(`${this.root}/`))
+  }
+
+  /** The parts of an absolute path after the root. */
+  private below(path: string): Array<string> {
+    const inside = [path, posix.normalize(path)].find((path) => `${path}/`.startsWith(`${this.root}/`))
+    if (inside === undefined) throw new Refusal("outside")
+    return partsOf(inside.slice(this.root.length))
+  }
+}
+
+/** The path of an entry of an open folder. */
+export const at = (folder: FileHandle, name: string): string | Buffer => {
+  const path = `/proc/self/fd/${folder.fd}/${name}`
+  return isPlain(name) ? path : bytesOf(path)
+}
+
+/** Opens the very file that a handle refers to. */
+export const reopen = (handle: FileHandle, flags: number) =>
+  open(`/proc/self/fd/${handle.fd}`, flags | constants.O_NONBLOCK)
+
+/** Refers to an entry of an open folder, which is not followed where it is a link. */
+export const refer = (folder: FileHandle, name: string) =>
+  open(at(folder, name), O_PATH | constants.O_NOFOLLOW)
+
+/** Makes an error with this code no error. */
+export const unless = (code: string) => (error: unknown) => {
+  if (codeOf(error) !== code) throw error
+}
+
+export const join = (folder: string, name: string) => (folder === "" ? name : `${folder}/${name}`)
+
+const partsOf = (path: string) => path.split("/").filter((part) => part !== "" && part !== ".")
+
+interface Step {
+  readonly name: string
+  readonly handle: FileHandle
+}
+
+const place = (trail: ReadonlyArray<Step>, name: string, handle?: FileHandle, stats?: Stats): Place => ({
+  folder: trail.at(-1)?.handle,
+  name,
+  handle,
+  stats,
+  path: [...trail.slice(1).map(({ name }) => name), ...(name === "" ? [] : [name])].join("/"),
+})

@@ -1,0 +1,63 @@
+/**
+ * The program inside a sandbox, its process 1. It serves the one node at the other end of its standard input and
+ * output, and ends with the container. A program in the sandbox may forge whatever this one says of that sandbox.
+ */
+import { Socket } from "node:net"
+import { Channels } from "./Channels.ts"
+import { Commands } from "./commands/Commands.ts"
+import { Files } from "./files/Files.ts"
+import { version } from "./Frame.ts"
+import * as Kernel from "./Kernel.ts"
+import { Listener } from "./Listener.ts"
+import type { ToAgent, ToNode } from "./Protocol.ts"
+import { Processes } from "./commands/Processes.ts"
+import * as Spill from "./commands/Spill.ts"
+
+const input = new Socket({ fd: 0, readable: true, writable: false })
+const output = new Socket({ fd: 1, readable: false, writable: true })
+
+const write = (pieces: ReadonlyArray<Uint8Array>) => {
+  output.cork()
+  for (const piece of pieces) output.write(piece)
+  process.nextTick(() => output.uncork())
+}
+
+const channels: Channels = new Channels({
+  send: write,
+  message: (message) => handle(message as ToAgent),
+  follows: true,
+})
+const tell = (message: ToNode) => channels.send(message)
+const processes = new Processes()
+const commands = new Commands(channels, processes, tell)
+const files = new Files(channels, processes)
+if (!Kernel.hide()) throw new Error("this process cannot be hidden")
+
+const handle = (message: ToAgent) => {
+  switch (message.type) {
+    case "hello":
+      commands.env = message.env
+      Spill.setLimit(message.spill)
+      return tell({ type: "ready", version })
+    case "start":
+      files.stir()
+      return void commands.start(message)
+    case "signal":
+      return commands.signal(message.command, message.signal)
+    case "kill":
+      return void commands
+        .kill(message.command)
+        .then((value) => tell({ type: "answer", id: message.id, value }))
+    case "resize":
+      return commands.resize(message)
+    case "ping":
+      return tell({ type: "answer", id: message.id })
+    case "file":
+      return void files.handle(message).then((answer) => tell({ type: "answer", id: message.id, ...answer }))
+  }
+}
+
+const listener = new Listener(channels, write)
+input.on("data", (chunk: Buffer) => listener.push(chunk))
+input.on("end", () => process.exit(0))
+output.on("error", () => process.exit(1))

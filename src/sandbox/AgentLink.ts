@@ -1,0 +1,249 @@
+/**
+ * The link to one sandbox's agent. An attachment that breaks while the container runs is made again, and nothing is
+ * lost by it. An agent that ends, falls silent or says what makes no sense costs its sandbox: every call then fails
+ * with `SandboxLost`. The link ends with its scope; the container does not.
+ */
+import { Data, Deferred, Effect, Schedule, Schema } from "effect"
+import { randomBytes } from "node:crypto"
+import type { Channel, ChannelHandler } from "../agent/Channel.ts"
+import { Channels } from "../agent/Channels.ts"
+import type { FailureReason } from "../agent/files/FileProtocol.ts"
+import { ProtocolError, secretOf, secretSize, version } from "../agent/Frame.ts"
+import { type ToAgent, ToNode } from "../agent/Protocol.ts"
+import type { ContainerId } from "../domain/Identity.ts"
+import { SandboxError, SandboxLost } from "../domain/SandboxError.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
+import * as Attachment from "./Attachment.ts"
+import { Docker, statusOf } from "./Docker.ts"
+
+/** What the agent says of a command. */
+export type CommandNews = Extract<ToNode, { readonly type: "ended" | "notStarted" }>
+
+export interface Answer {
+  readonly value?: unknown
+  readonly failure?: FailureReason | undefined
+}
+
+export interface AgentLink {
+  readonly container: ContainerId
+  /** Sends a message; it arrives, in order, or the sandbox is lost. */
+  readonly send: (message: ToAgent) => Effect.Effect<void, SandboxLost>
+  /** Sends the message that `make` makes of a new id, and waits for its answer. */
+  readonly ask: (make: (id: number) => ToAgent) => Effect.Effect<Answer, SandboxLost>
+  /** Opens a channel under a new number. Whoever opens it closes it. */
+  readonly open: (handler: ChannelHandler) => Channel
+  /** Calls `news` with what the agent says of this command, or with the loss of the sandbox, until `unfollow`. */
+  readonly follow: (command: number, news: (news: CommandNews | SandboxLost) => void) => void
+  readonly unfollow: (command: number) => void
+  /** Waits until the sandbox is lost. */
+  readonly lost: Effect.Effect<never, SandboxLost>
+  /** Waits for the agent, and greets it. */
+  readonly greet: (
+    env: Readonly<Record<string, string>>,
+    spill: number,
+  ) => Effect.Effect<void, SandboxLost | SandboxError>
+  /** Why the sandbox is lost, once it is. */
+  readonly reason: () => string
+  /** Ends a sandbox that cannot be used any more. */
+  readonly giveUp: (why: string) => Effect.Effect<SandboxLost>
+}
+
+/** Why an agent is given up. */
+class Nonsense extends Data.TaggedError("Nonsense")<{ readonly message: string }> {}
+
+const usual = {
+  /** Between two looks at whether the agent answers, in milliseconds. */
+  pause: 5_000,
+  /** The time that it has to do so. */
+  silence: 20_000,
+  /** Attachments that may break within a minute. */
+  breaks: 200,
+}
+
+const decode = Schema.decodeUnknownSync(ToNode)
+
+/** Attaches to a container, which need not run yet. */
+export const make = Effect.fnUntraced(function* (
+  container: ContainerId,
+  { pause, silence, breaks: maxBreaks } = usual,
+) {
+  const docker = yield* Docker
+  const lost = yield* Deferred.make<never, SandboxLost>()
+  const ready = yield* Deferred.make<void>()
+  const answers = new Map<number, (answer: Answer) => void>()
+  const commands = new Map<number, (news: CommandNews | SandboxLost) => void>()
+  const secret = secretOf(randomBytes(secretSize))
+  let attachment: Attachment.Attachment | undefined
+  let heard = performance.now()
+  let over = false
+  /** The end of what the agent wrote to its standard error. */
+  let complaint = ""
+  let reason = ""
+
+  const lose = (why: string) =>
+    Effect.suspend(() => {
+      if (over) return Effect.void
+      over = true
+      reason = why.slice(0, 1000)
+      attachment?.close()
+      const error = new SandboxLost({ container })
+      for (const news of commands.values()) news(error)
+      return Effect.zipRight(
+        Deferred.fail(lost, error),
+        Effect.logInfo("a sandbox is lost", { container, why: reason }),
+      )
+    })
+
+  const channels = new Channels({
+    send: (pieces) => attachment?.write(pieces),
+    message: (received) => {
+      const message = decode(received)
+      if (message.type === "ready") {
+        if (message.version !== version) throw new ProtocolError(`an agent of version ${message.version}`)
+        Deferred.unsafeDone(ready, Effect.void)
+      } else if (message.type === "answer") {
+        answers.get(message.id)?.(message)
+      } else {
+        commands.get(message.command)?.(message)
+      }
+    },
+    follows: false,
+  })
+
+  const connect = Effect.fnUntraced(
+    function* (number: number) {
+      let broken = false
+      attachment = yield* Attachment.open(
+        container,
+        secret,
+        number,
+        (bytes) => {
+          heard = performance.now()
+          try {
+            channels.receive(bytes)
+          } catch (error) {
+            broken = true
+            throw error
+          }
+        },
+        (text) => {
+          complaint = (complaint + text.toString()).slice(-1000)
+        },
+      )
+      channels.attach(number)
+      return Effect.filterOrFail(
+        attachment.closed,
+        () => !broken,
+        (why) => new Nonsense({ message: why }),
+      )
+    },
+    Effect.provideService(Docker, docker),
+  )
+
+  const reconnect = (number: number) =>
+    Effect.gen(function* () {
+      const { State } = yield* docker.use("inspect", (docker) => docker.getContainer(container).inspect())
+      if (State.Running) return yield* connect(number)
+      return yield* new Nonsense({
+        message: `the container has ended with ${State.ExitCode} ${complaint}`.trim(),
+      })
+    }).pipe(
+      Effect.retry({
+        schedule: Schedule.spaced("200 millis"),
+        times: 50,
+        while: (error) => error._tag === "SandboxError" && statusOf(error) !== 404,
+      }),
+    )
+
+  const serve = (first: Effect.Effect<string, Nonsense>) =>
+    Effect.gen(function* () {
+      let closed = first
+      let breaks: ReadonlyArray<number> = []
+      for (let number = 2; ; number++) {
+        yield* closed
+        if (over) return
+        const now = performance.now()
+        breaks = [...breaks.filter((time) => now - time < 60_000), now]
+        if (breaks.length > maxBreaks) return yield* new Nonsense({ message: "its attachments break" })
+        // The engine may still pass on what it has of the last one.
+        yield* Effect.sleep(Math.min(10 * breaks.length, 200))
+        closed = yield* reconnect(number)
+      }
+    }).pipe(Effect.catchAll((error) => lose(error.message)))
+
+  const send = (message: ToAgent) =>
+    Effect.suspend(() => {
+      if (over) return Effect.fail(new SandboxLost({ container }))
+      channels.send(message)
+      return Effect.void
+    })
+
+  let lastId = 0
+  const ask = (make: (id: number) => ToAgent) =>
+    Effect.suspend(() => {
+      const id = ++lastId
+      const answered = Effect.async<Answer>((resume) => {
+        answers.set(id, (answer) => resume(Effect.succeed(answer)))
+        return Effect.sync(() => answers.delete(id))
+      })
+      return Effect.zipRight(send(make(id)), answered).pipe(
+        Effect.raceFirst(Deferred.await(lost)),
+        Effect.ensuring(Effect.sync(() => answers.delete(id))),
+      )
+    })
+
+  const giveUp = (why: string) =>
+    Effect.zipRight(
+      lose(why),
+      docker.use("remove", (docker) => docker.getContainer(container).kill()),
+    ).pipe(Effect.ignore, Effect.as(new SandboxLost({ container })))
+
+  const look = Effect.gen(function* () {
+    yield* Deferred.await(ready)
+    const asked = performance.now()
+    yield* Effect.timeoutOption(
+      ask((id) => ({ type: "ping", id })),
+      silence,
+    )
+    // What came while this process stood still is heard first.
+    if (heard < asked) yield* Effect.sleep(Math.min(pause, 1_000))
+    if (heard < asked) yield* giveUp(`the agent was silent for ${silence} ms`)
+  })
+
+  const closed = yield* connect(1)
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      over = true
+      attachment?.close()
+      Deferred.unsafeDone(lost, Effect.fail(new SandboxLost({ container })))
+    }),
+  )
+  yield* Effect.forkScoped(Effect.interruptible(serve(closed)))
+  yield* look.pipe(
+    Effect.repeat(Schedule.spaced(pause)),
+    Effect.ignore,
+    Effect.interruptible,
+    Effect.forkScoped,
+  )
+
+  let lastChannel = 0
+  return {
+    container,
+    send,
+    ask,
+    open: (handler) => channels.open(++lastChannel, handler),
+    follow: (command, news) => void commands.set(command, news),
+    unfollow: (command) => void commands.delete(command),
+    lost: Deferred.await(lost),
+    reason: () => reason,
+    greet: (env, spill) =>
+      send({ type: "hello", version, env, spill }).pipe(
+        Effect.zipRight(Effect.raceFirst(Deferred.await(ready), Deferred.await(lost))),
+        timeLimit(
+          "20 seconds",
+          () => new SandboxError({ operation: "attach", cause: "the agent is silent" }),
+        ),
+      ),
+    giveUp,
+  } satisfies AgentLink
+})

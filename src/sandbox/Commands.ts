@@ -1,0 +1,245 @@
+/**
+ * The commands of one sandbox. The agent runs them; their time, the bound of their output and their end are kept
+ * here, where no program of the sandbox reaches. The scope given to `make` bounds all of them.
+ */
+import { Deferred, Effect, FiberMap, Option } from "effect"
+import type { Channel } from "../agent/Channel.ts"
+import {
+  type CommandEnd,
+  CommandId,
+  type CommandSpec,
+  type CommandUsage,
+  type OutputCursor,
+} from "../domain/Command.ts"
+import { CommandNotStarted, SandboxLost } from "../domain/SandboxError.ts"
+import type { AgentLink, CommandNews } from "./AgentLink.ts"
+import { OutputBuffer } from "./OutputBuffer.ts"
+import type { Sandbox } from "./Sandbox.ts"
+
+interface Command {
+  readonly number: number
+  readonly stdout: Stream
+  readonly stderr: Stream
+  readonly ended: Deferred.Deferred<CommandEnd, CommandNotStarted | SandboxLost>
+  readonly stop: (how: Stopped) => void
+  /** Called, once each, when something has happened: output, room for input, the end. */
+  readonly waiters: Set<() => void>
+}
+
+interface Stream {
+  readonly buffer: OutputBuffer
+  readonly channel: Channel
+}
+
+type News = Extract<CommandNews, { readonly type: "ended" }>
+
+/** Bounds of each command's output in bytes: what is kept of a stream, and what may come on both. */
+export interface OutputLimits {
+  readonly output: number
+  readonly totalOutput: number
+}
+
+export const make = Effect.fnUntraced(function* (link: AgentLink, limits: OutputLimits) {
+  const commands = new Map<CommandId, Command>()
+  const fibers = yield* FiberMap.make<CommandId>()
+  let lastNumber = 0
+
+  const get = (id: CommandId) => {
+    const command = commands.get(id)
+    return command === undefined ? Effect.dieMessage(`unknown command ${id}`) : Effect.succeed(command)
+  }
+
+  /** Kills the tree. What is not gone then goes with the whole sandbox. */
+  const kill = (command: number) =>
+    link
+      .ask((id) => ({ type: "kill", id, command }))
+      .pipe(
+        Effect.timeoutOption(killTime),
+        Effect.filterOrElse(
+          (answer) => Option.isSome(answer) && answer.value.value === true,
+          () => Effect.flatMap(link.giveUp("a command could not be killed"), Effect.fail),
+        ),
+      )
+
+  const start = Effect.fnUntraced(function* (spec: CommandSpec) {
+    const number = ++lastNumber
+    const id = CommandId.make(String(number))
+    const startedAt = performance.now()
+    const first = yield* Deferred.make<News | Stopped, CommandNotStarted | SandboxLost>()
+    const ended = yield* Deferred.make<CommandEnd, CommandNotStarted | SandboxLost>()
+    const waiters = new Set<() => void>()
+    const wake = () => {
+      for (const waiter of waiters) waiter()
+    }
+    let total = 0
+    let open = 2
+    let news: News | undefined
+    const finish = (how: Effect.Effect<News | Stopped, CommandNotStarted | SandboxLost>) =>
+      Deferred.unsafeDone(first, how)
+    // The end is whole once the last output has come.
+    const finishIfWhole = () => {
+      if (open === 0 && news !== undefined) finish(Effect.succeed(news))
+    }
+    const stream = (): Stream => {
+      const buffer = new OutputBuffer(limits.output)
+      const channel: Channel = link.open({
+        data: (chunk) => {
+          buffer.push(chunk)
+          total += chunk.length
+          channel.consume(chunk.length)
+          if (total > limits.totalOutput) finish(Effect.succeed("TooMuchOutput"))
+          wake()
+        },
+        end: () => {
+          open--
+          finishIfWhole()
+        },
+        drain: wake,
+      })
+      return { buffer, channel }
+    }
+    const stdout = stream()
+    const stderr = stream()
+    link.follow(number, (message) => {
+      if (message instanceof SandboxLost) return finish(Effect.fail(message))
+      if (message.type === "notStarted") {
+        return finish(Effect.fail(new CommandNotStarted({ reason: message.reason })))
+      }
+      news = message
+      finishIfWhole()
+      wake()
+    })
+    commands.set(id, { number, stdout, stderr, ended, stop: (how) => finish(Effect.succeed(how)), waiters })
+    yield* link.send({
+      type: "start",
+      command: number,
+      stdout: stdout.channel.id,
+      stderr: stderr.channel.id,
+      argv: spec.argv,
+      cwd: spec.cwd,
+      env: spec.env,
+      stdin: spec.stdin === "open",
+      terminal: spec.tty ? { columns: 80, rows: 24 } : null,
+      keep: limits.output,
+    })
+
+    const timer = setTimeout(() => finish(Effect.succeed("TimedOut")), spec.timeoutMs)
+    const end = Effect.gen(function* () {
+      const how = yield* Deferred.await(first)
+      if (typeof how !== "string") return endOf(how, startedAt)
+      yield* kill(number)
+      if (news === undefined)
+        yield* Effect.ignore(
+          Effect.timeout(
+            waitUntil(waiters, () => news !== undefined),
+            "500 millis",
+          ),
+        )
+      return { _tag: how, ...usageOf(news, startedAt) }
+    })
+    yield* FiberMap.run(
+      fibers,
+      id,
+      Effect.ensuring(
+        Deferred.complete(ended, end),
+        Effect.sync(() => {
+          clearTimeout(timer)
+          link.unfollow(number)
+          stdout.channel.close()
+          stderr.channel.close()
+          wake()
+        }),
+      ),
+    )
+    return id
+  }, Effect.uninterruptible)
+
+  const read: Sandbox["read"] = Effect.fnUntraced(function* (id, after, waitMs, until) {
+    const { stdout, stderr, ended, waiters } = yield* get(id)
+    const hasMore = () =>
+      until === "output" && (stdout.buffer.total > after.stdout || stderr.buffer.total > after.stderr)
+    yield* Effect.timeoutOption(
+      waitUntil(waiters, () => hasMore() || isDone(ended)),
+      waitMs,
+    )
+    const end = yield* Deferred.poll(ended)
+    const next: OutputCursor = { stdout: stdout.buffer.total, stderr: stderr.buffer.total }
+    return {
+      stdout: stdout.buffer.read(after.stdout),
+      stderr: stderr.buffer.read(after.stderr),
+      next,
+      end: Option.isSome(end) ? yield* end.value : undefined,
+    }
+  })
+
+  const cancel: Sandbox["cancel"] = Effect.fnUntraced(function* (id) {
+    const { stop, ended } = yield* get(id)
+    stop("Cancelled")
+    yield* Deferred.await(ended)
+  })
+
+  return {
+    start,
+    read,
+    cancel,
+    // What a command does not take, because it ended or closed its input, is dropped, as in a shell's pipe.
+    write: Effect.fnUntraced(function* (id: CommandId, data: Uint8Array, end: boolean) {
+      const { stdout, ended, waiters } = yield* get(id)
+      stdout.channel.write(data)
+      if (end) stdout.channel.end()
+      yield* waitUntil(waiters, () => stdout.channel.waiting === 0 || isDone(ended))
+    }),
+    signal: Effect.fnUntraced(function* (id: CommandId, signal: string) {
+      const { number } = yield* get(id)
+      yield* signal === "SIGKILL" ? kill(number) : link.send({ type: "signal", command: number, signal })
+    }, Effect.asVoid),
+    resize: Effect.fnUntraced(function* (id: CommandId, columns: number, rows: number) {
+      const { number } = yield* get(id)
+      yield* link.send({ type: "resize", command: number, columns, rows })
+    }),
+    forget: Effect.fnUntraced(function* (id: CommandId) {
+      const command = commands.get(id)
+      if (command === undefined) return
+      if (!(yield* Deferred.isDone(command.ended))) yield* Effect.ignore(cancel(id))
+      commands.delete(id)
+    }),
+  }
+})
+
+type Stopped = "TimedOut" | "Cancelled" | "TooMuchOutput"
+
+/** Time for the agent to kill a tree. */
+const killTime = "8 seconds"
+
+const endOf = (news: News, startedAt: number): CommandEnd => {
+  const usage = usageOf(news, startedAt)
+  return news.signal === null
+    ? { _tag: "Exited", code: news.code ?? 0, ...usage }
+    : { _tag: "Signalled", signal: news.signal, ...usage }
+}
+
+const usageOf = (news: News | undefined, startedAt: number): CommandUsage => ({
+  durationMs: Math.round(performance.now() - startedAt),
+  ...(news === undefined ? {} : { cpuMs: news.cpuMs }),
+  ...(news === undefined || news.peakMemory === null ? {} : { peakMemory: news.peakMemory }),
+  limits: news?.limits ?? [],
+  spilled: {
+    ...(typeof news?.spilled.stdout === "string" ? { stdout: news.spilled.stdout } : {}),
+    ...(typeof news?.spilled.stderr === "string" ? { stderr: news.spilled.stderr } : {}),
+  },
+})
+
+const isDone = <A, E>(deferred: Deferred.Deferred<A, E>) => Effect.runSync(Deferred.isDone(deferred))
+
+/** Waits until it holds, which is looked at whenever something has happened. */
+const waitUntil = (waiters: Set<() => void>, holds: () => boolean) =>
+  Effect.async<void>((resume) => {
+    const waiter = () => {
+      if (!holds()) return
+      waiters.delete(waiter)
+      resume(Effect.void)
+    }
+    waiters.add(waiter)
+    waiter()
+    return Effect.sync(() => waiters.delete(waiter))
+  })

@@ -1,0 +1,101 @@
+/**
+ * Sandboxes of one template that are started before anybody asks, so that most sessions find one ready. A miss
+ * doubles the pool's size, a quiet minute takes one away; both within bounds. It is refilled by one at a time, and
+ * not while a caller waits for a start of its own. The scope given to `make` ends the refilling.
+ */
+import { Effect, Option, Queue, type Scope } from "effect"
+
+export interface PoolStatus {
+  readonly ready: number
+  /** How many the pool would have now. */
+  readonly size: number
+  /** Takers who found one ready, and who did not, since the node's start. */
+  readonly hits: number
+  readonly misses: number
+}
+
+export interface Pool<A, E> {
+  /** One that is ready, or else one that is started for the caller. */
+  readonly take: Effect.Effect<A, E>
+  readonly takeIfReady: Effect.Effect<Option.Option<A>>
+  readonly status: () => PoolStatus
+}
+
+export interface PoolOptions<A, E> {
+  readonly least: number
+  readonly most: number
+  readonly launch: Effect.Effect<A, E>
+  /** Whether one that waited still lives. */
+  readonly isUsable: (waiting: A) => boolean
+  readonly drop: (spare: A) => Effect.Effect<void>
+}
+
+export const make = <A, E>({
+  least,
+  most,
+  launch,
+  isUsable,
+  drop,
+}: PoolOptions<A, E>): Effect.Effect<Pool<A, E>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    let ready: Array<A> = []
+    let size = least
+    let waiting = 0
+    let hits = 0
+    let misses = 0
+    let quietSince = performance.now()
+    const looks = yield* Queue.dropping<void>(1)
+    const refill = Queue.offer(looks, undefined)
+
+    const takeIfReady = Effect.sync(() => {
+      ready = ready.filter(isUsable)
+      return Option.fromNullable(ready.shift())
+    })
+
+    const take = Effect.gen(function* () {
+      const found = yield* takeIfReady
+      if (Option.isSome(found)) {
+        hits++
+        yield* refill
+        return found.value
+      }
+      misses++
+      size = Math.min(most, Math.max(1, size * 2))
+      quietSince = performance.now()
+      waiting++
+      return yield* Effect.ensuring(
+        launch,
+        Effect.suspend(() => {
+          waiting--
+          return refill
+        }),
+      )
+    })
+
+    const round = Effect.gen(function* () {
+      // Whoever takes asks for a look; without takers there is one each second, for those that were lost.
+      yield* Effect.timeoutOption(Queue.take(looks), pause)
+      const now = performance.now()
+      if (now - quietSince > quiet && size > least) {
+        size--
+        quietSince = now
+      }
+      ready = ready.filter(isUsable)
+      for (const spare of ready.splice(size)) yield* drop(spare)
+      if (ready.length === size || waiting > 0) return
+      const made = yield* Effect.option(launch)
+      if (Option.isSome(made)) ready.push(made.value)
+      yield* Option.isSome(made) ? refill : Effect.sleep(pause)
+    })
+    yield* Effect.forkScoped(Effect.interruptible(Effect.forever(round)))
+
+    return {
+      take,
+      takeIfReady,
+      status: () => ({ ready: ready.length, size, hits, misses }),
+    }
+  })
+
+/** In milliseconds. */
+const pause = 1_000
+const quiet = 60_000

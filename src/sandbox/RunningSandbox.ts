@@ -1,0 +1,64 @@
+/** One container with its agent, from its start to its removal. */
+import { Effect, Exit, Scope } from "effect"
+import type { ContainerId } from "../domain/Identity.ts"
+import { SandboxError } from "../domain/SandboxError.ts"
+import * as AgentFiles from "./AgentFiles.ts"
+import * as AgentLink from "./AgentLink.ts"
+import * as Commands from "./Commands.ts"
+import * as Container from "./Container.ts"
+import { Docker } from "./Docker.ts"
+import { Limits } from "./Limits.ts"
+import type { Sandbox } from "./Sandbox.ts"
+import type { Template } from "./Templates.ts"
+
+export interface RunningSandbox {
+  readonly sandbox: Sandbox
+  readonly template: Template
+  /** Since when a session has it, in milliseconds since 1970; infinite while it waits for one. */
+  heldSince: number
+  /** Ends its commands, and removes the container if the engine can. */
+  readonly remove: Effect.Effect<void>
+}
+
+/** Starts a sandbox, and waits for its agent. `onLost` is run once if it is lost. */
+export const launch = Effect.fn("RunningSandbox.launch")(function* (
+  template: Template,
+  onLost: (id: ContainerId) => Effect.Effect<void>,
+) {
+  const limits = yield* Limits
+  const { id, env } = yield* Container.make(template)
+  const scope = yield* Scope.make()
+  const context = yield* Effect.context<Docker>()
+  const remove = Effect.zipRight(Scope.close(scope, Exit.void), Effect.provide(removeContainer(id), context))
+  return yield* Effect.gen(function* () {
+    const link = yield* AgentLink.make(id)
+    yield* Container.start(id)
+    yield* Effect.catchTag(
+      link.greet(env, Math.min(limits.spill, Math.floor(template.tmp / 2))),
+      "SandboxLost",
+      () => Effect.fail(new SandboxError({ operation: "start", cause: link.reason() })),
+    )
+    const commands = yield* Commands.make(link, limits)
+    // Nothing can be saved from it: what it holds of the machine is free again at once.
+    yield* link.lost.pipe(
+      Effect.catchAll(() => Effect.forkDaemon(onLost(id))),
+      Effect.interruptible,
+      Effect.forkScoped,
+    )
+    return {
+      sandbox: { id, ...commands, files: AgentFiles.make(link) } satisfies Sandbox,
+      template,
+      heldSince: Infinity,
+      remove,
+    } satisfies RunningSandbox
+  }).pipe(
+    Scope.extend(scope),
+    Effect.onError(() => remove),
+  )
+}, Effect.scoped)
+
+/** Removes a container; one that the engine will not remove now is left to the reconciler. */
+export const removeContainer = (id: ContainerId) =>
+  Effect.catchAll(Container.remove(id), (error) =>
+    Effect.logWarning("a sandbox could not be removed yet", error.message),
+  )

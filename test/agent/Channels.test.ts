@@ -1,0 +1,508 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import { type Channel, window } from "../../src/agent/Channel.ts"
+import { Channels } from "../../src/agent/Channels.ts"
+import { maxMessage } from "../../src/agent/Messages.ts"
+import { encode, Kind, maxPayload, ProtocolError } from "../../src/agent/Frame.ts"
+import { ChannelPair } from "../support/ChannelPair.ts"
+
+/** Every byte says where it stands, so that one that is lost, doubled or out of place shows. */
+const pattern = Buffer.alloc(8 * 1024 * 1024)
+for (let at = 0; at < pattern.length; at++) pattern[at] = (at * 7 + (at >> 8) * 3 + (at >> 16) * 5) & 0xff
+
+/** One direction of a channel: writes the pattern, and checks it as it comes. */
+class Flow {
+  written = 0
+  received = 0
+  consumed = 0
+  ended = false
+  from: () => Channel | undefined = () => undefined
+  to: () => Channel | undefined = () => undefined
+
+  readonly handler = {
+    data: (chunk: Uint8Array) => {
+      const expected = pattern.subarray(this.received, this.received + chunk.length)
+      assert.isTrue(expected.equals(chunk), `bytes from ${this.received}`)
+      this.received += chunk.length
+      assert.isAtMost(this.received - this.consumed, window)
+    },
+    end: () => {
+      assert.isFalse(this.ended)
+      this.ended = true
+    },
+  }
+
+  write(bytes: number) {
+    const from = this.from()
+    if (from === undefined) return
+    const end = Math.min(pattern.length, this.written + bytes)
+    from.write(pattern.subarray(this.written, end))
+    this.written = end
+  }
+
+  consume(bytes = this.received - this.consumed) {
+    const count = Math.min(bytes, this.received - this.consumed)
+    this.consumed += count
+    this.to()?.consume(count)
+  }
+}
+
+/** Both directions of a channel. */
+const flows = (pair: ChannelPair, id: number) => {
+  const [down, up] = [new Flow(), new Flow()]
+  const ends = pair.open(id, up.handler, down.handler)
+  Object.assign(down, { from: () => ends.node, to: () => ends.agent })
+  Object.assign(up, { from: () => ends.agent, to: () => ends.node })
+  return [down, up] as const
+}
+
+/** How many channels an end has open, that of the messages included. */
+const count = (end: Channels) => (end as unknown as { open_: Map<number, Channel> }).open_.size
+
+const size = FastCheck.oneof(
+  FastCheck.integer({ min: 0, max: 40 }),
+  FastCheck.integer({ min: 0, max: 5000 }),
+  FastCheck.integer({ min: 0, max: 2 * window }),
+)
+const flowIndex = FastCheck.nat({ max: 5 })
+
+type Step =
+  | { readonly do: "write" | "consume"; readonly flow: number; readonly bytes: number }
+  | { readonly do: "deliver"; readonly to: "node" | "agent"; readonly bytes: number }
+  | { readonly do: "cut"; readonly kept: number; readonly lost: number; readonly late: number }
+  | { readonly do: "slip"; readonly bytes: number }
+  | { readonly do: "message"; readonly bytes: number }
+
+const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
+  {
+    arbitrary: FastCheck.record({
+      do: FastCheck.constantFrom("write" as const, "consume" as const),
+      flow: flowIndex,
+      bytes: size,
+    }),
+    weight: 4,
+  },
+  {
+    arbitrary: FastCheck.record({
+      do: FastCheck.constant("deliver" as const),
+      to: FastCheck.constantFrom("node" as const, "agent" as const),
+      bytes: size,
+    }),
+    weight: 4,
+  },
+  {
+    arbitrary: FastCheck.record({
+      do: FastCheck.constant("message" as const),
+      bytes: FastCheck.integer({ min: 0, max: 3000 }),
+    }),
+    weight: 1,
+  },
+  {
+    arbitrary: FastCheck.record({
+      do: FastCheck.constant("cut" as const),
+      kept: size,
+      lost: size,
+      late: size,
+    }),
+    weight: 1,
+  },
+  {
+    arbitrary: FastCheck.record({ do: FastCheck.constant("slip" as const), bytes: size }),
+    weight: 1,
+  },
+)
+
+describe("Channels", () => {
+  it("loses, doubles and mixes up nothing on any channel, however often the link is cut in the middle of a frame", () => {
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(step, { maxLength: 120 }), (steps) => {
+        const pair = new ChannelPair()
+        pair.settle()
+        const all = [1, 2, 3].flatMap((id) => flows(pair, id))
+        let said = 0
+        for (const next of steps) {
+          if (next.do === "write") all[next.flow]!.write(next.bytes)
+          else if (next.do === "consume") all[next.flow]!.consume(next.bytes)
+          else if (next.do === "deliver") pair.deliver(next.to, next.bytes)
+          else if (next.do === "cut") pair.cut(next.kept, next.lost, next.late)
+          else if (next.do === "slip") pair.slip(next.bytes)
+          else {
+            said++
+            pair.node.send({ said, padding: "x".repeat(next.bytes) })
+            pair.agent.send({ said, padding: "y".repeat(next.bytes) })
+          }
+        }
+        pair.settle()
+        for (const flow of all) flow.from()?.end()
+        for (let rounds = 0; all.some(({ ended }) => !ended); rounds++) {
+          assert.isBelow(rounds, 100)
+          pair.settle()
+          for (const flow of all) flow.consume()
+        }
+        for (const { received, written } of all) assert.strictEqual(received, written)
+        for (const messages of Object.values(pair.messages)) {
+          assert.deepStrictEqual(
+            messages.map((message) => (message as { said: number }).said),
+            Array.from({ length: said }, (_, index) => index + 1),
+          )
+        }
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  it("takes no frame of a broken attachment that comes late, whole as it is", () => {
+    const pair = new ChannelPair()
+    const [flow] = flows(pair, 1)
+    pair.settle()
+    flow.write(1000)
+    pair.cut(0, 0, 1e6)
+    pair.settle()
+    pair.slip(1e6)
+    flow.write(500)
+    pair.settle()
+    assert.deepStrictEqual([flow.received, flow.written], [1500, 1500])
+  })
+
+  it("listens to no mark that comes late", () => {
+    const pair = new ChannelPair()
+    const [flow] = flows(pair, 1)
+    pair.settle()
+    pair.cut(0, 0)
+    pair.cut(0, 0, 1e6)
+    pair.settle()
+    pair.slip(1e6)
+    flow.write(500)
+    pair.settle()
+    assert.strictEqual(flow.received, 500)
+  })
+
+  it("sends no more than a window that is not consumed, and the rest when it is", () => {
+    const pair = new ChannelPair()
+    const [flow] = flows(pair, 1)
+    flow.write(3 * window)
+    pair.settle()
+    assert.strictEqual(flow.received, window)
+    assert.strictEqual(flow.from()?.waiting, 2 * window)
+    flow.consume(window / 2)
+    pair.settle()
+    assert.strictEqual(flow.received, 1.5 * window)
+    for (let round = 0; round < 10; round++) {
+      flow.consume()
+      pair.settle()
+    }
+    assert.strictEqual(flow.received, 3 * window)
+    assert.strictEqual(flow.from()?.waiting, 0)
+  })
+
+  it("holds up nobody else by a reader that takes nothing", () => {
+    const pair = new ChannelPair()
+    const [slow] = flows(pair, 1)
+    const [fast] = flows(pair, 2)
+    slow.write(2 * window)
+    for (let round = 0; round < 10; round++) {
+      fast.write(window)
+      pair.node.send({ round })
+      for (let part = 0; part < 2; part++) {
+        pair.settle()
+        fast.consume()
+      }
+    }
+    assert.deepStrictEqual([slow.received, fast.received], [window, 10 * window])
+    assert.lengthOf(pair.messages.toAgent, 10)
+  })
+
+  it("tells a writer that waits when all has been sent", () => {
+    const pair = new ChannelPair()
+    let drained = 0
+    const ends = pair.open(
+      1,
+      { data: () => {}, end: () => {}, drain: () => drained++ },
+      { data: () => {}, end: () => {} },
+    )
+    pair.settle()
+    ends.node.write(Buffer.alloc(window))
+    assert.deepStrictEqual([ends.node.waiting, drained], [0, 1])
+    ends.node.write(Buffer.alloc(10))
+    pair.settle()
+    assert.deepStrictEqual([ends.node.waiting, drained], [10, 1])
+    ends.agent?.consume(window)
+    pair.settle()
+    assert.deepStrictEqual([ends.node.waiting, drained], [0, 2])
+  })
+
+  it("keeps no more than a window of what was sent, and nothing once it is acknowledged", () => {
+    const pair = new ChannelPair()
+    const [flow] = flows(pair, 1)
+    for (let round = 0; round < 20; round++) {
+      flow.write(window / 4)
+      pair.settle()
+      flow.consume()
+    }
+    pair.settle()
+    assert.lengthOf((flow.from() as unknown as { kept: Array<unknown> }).kept, 0)
+  })
+
+  it("forgets a channel at both ends once the node has closed it, also over a link that broke", () => {
+    const pair = new ChannelPair()
+    for (let id = 1; id <= 50; id++) {
+      const [down, up] = flows(pair, id)
+      down.write(1000)
+      up.write(1000)
+      pair.settle()
+      if (id % 10 === 0) pair.cut(0, 0)
+      down.from()?.close()
+      if (id % 10 === 5) pair.cut(0, 1e9)
+      pair.settle()
+    }
+    assert.deepStrictEqual([count(pair.node), count(pair.agent)], [1, 1])
+  })
+
+  it("closes a channel at the agent also where the message that opens it comes later", () => {
+    const pair = new ChannelPair()
+    pair.settle()
+    pair.node.send({ large: "x".repeat(2 * window) })
+    const [down] = flows(pair, 1)
+    down.from()?.close()
+    pair.settle(1000)
+    assert.isDefined(down.to())
+    assert.strictEqual(count(pair.agent), 1)
+  })
+
+  it("lets what is written to a new channel wait for the message that opens it", () => {
+    const pair = new ChannelPair()
+    pair.settle()
+    pair.node.send({ large: "x".repeat(2 * window) })
+    const [down] = flows(pair, 1)
+    down.write(1000)
+    down.from()?.end()
+    pair.settle(1000)
+    assert.deepStrictEqual([down.received, down.ended], [1000, true])
+  })
+
+  describe("takes a peer for a liar that", () => {
+    /** A node's end that is attached to somebody who says what a test wants. */
+    const attached = () => {
+      const sent: Array<Buffer> = []
+      let attachment = 0
+      const node = new Channels({
+        send: (pieces) => sent.push(Buffer.concat(pieces)),
+        message: () => {},
+        follows: false,
+      })
+      const says = (kind: Kind, channel: number, payload: Uint8Array = Buffer.alloc(0)) =>
+        node.receive(Buffer.concat(encode(attachment, kind, channel, payload)))
+      const attach = () => node.attach(++attachment)
+      attach()
+      return { node, says, sent, attach }
+    }
+    const resync = (state: unknown) => Buffer.from(JSON.stringify(state))
+    const number = (value: number) => {
+      const bytes = Buffer.alloc(8)
+      bytes.writeDoubleBE(value)
+      return bytes
+    }
+    const message = (body: Buffer, length = body.length) => {
+      const bytes = Buffer.alloc(4)
+      bytes.writeUInt32BE(length)
+      return Buffer.concat([bytes, body])
+    }
+    const open = (node: Channels, written = 0) => {
+      const channel = node.open(1, { data: () => {}, end: () => {} })
+      channel.write(Buffer.alloc(written))
+      return channel
+    }
+
+    const lies: ReadonlyArray<
+      readonly [what: string, tell: (peer: ReturnType<typeof attached>) => void, because: RegExp]
+    > = [
+      [
+        "sends past a window",
+        ({ node, says }) => {
+          open(node)
+          for (let sent = 0; sent <= window; sent += maxPayload) says(Kind.data, 1, Buffer.alloc(maxPayload))
+        },
+        /past its window/,
+      ],
+      [
+        "goes on after an end",
+        ({ node, says }) => {
+          open(node)
+          says(Kind.end, 1)
+          says(Kind.data, 1, Buffer.alloc(1))
+        },
+        /after the end/,
+      ],
+      [
+        "acknowledges what was not sent",
+        ({ node, says }) => {
+          open(node, 100)
+          says(
+            Kind.resync,
+            0,
+            resync([
+              [0, 0],
+              [1, 0],
+            ]),
+          )
+          says(Kind.acknowledge, 1, number(101))
+        },
+        /acknowledges 101/,
+      ],
+      [
+        "takes an acknowledgement back",
+        ({ node, says }) => {
+          open(node, 100)
+          says(
+            Kind.resync,
+            0,
+            resync([
+              [0, 0],
+              [1, 0],
+            ]),
+          )
+          says(Kind.acknowledge, 1, number(60))
+          says(Kind.acknowledge, 1, number(50))
+        },
+        /acknowledges 50/,
+      ],
+      ...[NaN, Infinity, 0.5, -1].map(
+        (value) =>
+          [
+            `acknowledges ${value} bytes`,
+            ({ node, says }: ReturnType<typeof attached>) => {
+              open(node, 100)
+              says(
+                Kind.resync,
+                0,
+                resync([
+                  [0, 0],
+                  [1, 0],
+                ]),
+              )
+              says(Kind.acknowledge, 1, number(value))
+            },
+            /acknowledge/,
+          ] as const,
+      ),
+      [
+        "acknowledges in another size",
+        ({ node, says }) => {
+          open(node)
+          says(Kind.acknowledge, 1, Buffer.alloc(4))
+        },
+        /without a number/,
+      ],
+      [
+        "has more than was written, after a break",
+        ({ node, says }) => {
+          open(node, 100)
+          says(
+            Kind.resync,
+            0,
+            resync([
+              [0, 0],
+              [1, 101],
+            ]),
+          )
+        },
+        /has 101/,
+      ],
+      [
+        "has lost what it acknowledged, after a break",
+        ({ node, says, attach }) => {
+          open(node, 100)
+          says(
+            Kind.resync,
+            0,
+            resync([
+              [0, 0],
+              [1, 100],
+            ]),
+          )
+          says(Kind.acknowledge, 1, number(100))
+          attach()
+          says(
+            Kind.resync,
+            0,
+            resync([
+              [0, 0],
+              [1, 99],
+            ]),
+          )
+        },
+        /has 99/,
+      ],
+      [
+        "has half a byte",
+        ({ node, says }) => {
+          open(node, 100)
+          says(Kind.resync, 0, resync([[1, 0.5]]))
+        },
+        /has 0.5/,
+      ],
+      [
+        "resumes with what is no list",
+        ({ says }) => says(Kind.resync, 0, resync({ 0: 1 })),
+        /without a list/,
+      ],
+      [
+        "resumes with a list of what is no pair",
+        ({ says }) => says(Kind.resync, 0, resync([1])),
+        /without a list/,
+      ],
+      ["resumes with what is no JSON", ({ says }) => says(Kind.resync, 0, Buffer.from("{")), /JSON/],
+      [
+        "resumes twice",
+        ({ says }) => {
+          says(Kind.resync, 0, resync([]))
+          says(Kind.resync, 0, resync([]))
+        },
+        /too many/,
+      ],
+      [
+        "never comes to the end of its resync",
+        ({ says }) => {
+          for (let count = 0; count < 1000; count++) says(Kind.resync, 1, Buffer.from(" "))
+        },
+        /too many/,
+      ],
+      [
+        "announces a message that is too large",
+        ({ says }) => says(Kind.data, 0, message(Buffer.alloc(0), maxMessage + 1)),
+        /a message of/,
+      ],
+      [
+        "sends an empty message",
+        ({ says }) => says(Kind.data, 0, message(Buffer.alloc(0))),
+        /a message of 0/,
+      ],
+      [
+        "sends a message that is no JSON",
+        ({ says }) => says(Kind.data, 0, message(Buffer.from("{oops"))),
+        /JSON/,
+      ],
+      ["ends the messages", ({ says }) => says(Kind.end, 0), /messages ended/],
+      ["closes the messages", ({ says }) => says(Kind.close, 0), /messages ended/],
+    ]
+    for (const [what, tell, because] of lies) {
+      it(`${what}`, () => {
+        assert.throws(() => tell(attached()), ProtocolError)
+        assert.throws(() => tell(attached()), because)
+      })
+    }
+
+    it("speaks of channels that there are not, and is not listened to", () => {
+      const { node, says, sent } = attached()
+      const before = sent.length
+      for (let count = 0; count < 1000; count++) {
+        says(Kind.data, 99, Buffer.alloc(maxPayload))
+        says(Kind.acknowledge, 99, number(5))
+        says(Kind.end, 99)
+        says(Kind.close, 99)
+      }
+      assert.strictEqual(sent.length, before)
+      assert.strictEqual(count(node), 1)
+    })
+  })
+})
