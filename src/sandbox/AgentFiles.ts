@@ -2,7 +2,7 @@
  * Files by the agent inside the container, so that no path reaches the node. What the agent says is decoded and
  * bounded here; one that sends more than was asked for costs its sandbox.
  */
-import { type Cause, Effect, Queue, Schema, Stream, Take } from "effect"
+import { type Cause, Chunk, Effect, Queue, Schema, Stream, Take } from "effect"
 import type { Channel } from "../agent/Channel.ts"
 import * as Protocol from "../agent/files/FileProtocol.ts"
 import { FileError, type SandboxLost } from "../domain/SandboxError.ts"
@@ -63,7 +63,7 @@ export const make = (link: FileLink): WorkspaceFiles => {
       const chunks: Array<Uint8Array> = []
       const answer = yield* perform(operation, reply, {
         limit,
-        receive: (chunk) => Effect.sync(() => chunks.push(chunk)),
+        receive: (pieces) => Effect.sync(() => chunks.push(...pieces)),
       })
       return { ...answer, data: new Uint8Array(Buffer.concat(chunks)) }
     })
@@ -84,12 +84,12 @@ export const make = (link: FileLink): WorkspaceFiles => {
           const done = (cause: Cause.Cause<Failure>) => Queue.offer(queue, Take.failCause(cause))
           yield* perform({ op: "read", path, offset, length }, Protocol.ReadReply, {
             limit: length,
-            receive: (chunk) => Queue.offer(queue, Take.of(chunk)),
+            receive: (pieces) => Queue.offer(queue, Take.chunk(pieces)),
           }).pipe(
             Effect.matchCauseEffect({ onFailure: done, onSuccess: () => Queue.offer(queue, Take.end) }),
             Effect.forkScoped,
           )
-          return Stream.flattenTake(Stream.fromQueue(queue, { maxChunkSize: 1 }))
+          return Stream.repeatEffectChunkOption(Effect.flatMap(Queue.take(queue), Take.done))
         }),
       ),
 
@@ -115,7 +115,8 @@ export const make = (link: FileLink): WorkspaceFiles => {
 
 interface Transfer<E> {
   readonly send?: Stream.Stream<Uint8Array, E>
-  readonly receive?: (chunk: Uint8Array) => Effect.Effect<unknown>
+  /** Takes what has come; all of it at once, for waking a fiber for every piece would cost more than the pieces. */
+  readonly receive?: (pieces: Chunk.Chunk<Uint8Array>) => Effect.Effect<unknown>
   /** Bytes that may come. */
   readonly limit?: number
 }
@@ -209,13 +210,16 @@ class Line {
     nonsense: (why: string) => Effect.Effect<never, E>,
   ): Effect.Effect<void, E> {
     let left = limit
-    const next: Effect.Effect<void, E> = Effect.flatMap(Queue.take(this.chunks), (chunk) => {
-      if (chunk === undefined) return Effect.void
-      left -= chunk.length
-      if (left < 0 || take === undefined) return nonsense("it sends more of a file than was asked for")
-      return Effect.flatMap(take(chunk), () => {
-        this.channel.consume(chunk.length)
-        return next
+    const next: Effect.Effect<void, E> = Effect.flatMap(Queue.takeBetween(this.chunks, 1, 1024), (came) => {
+      const pieces = Chunk.filter(came, (piece) => piece !== undefined)
+      const bytes = Chunk.reduce(pieces, 0, (sum, { length }) => sum + length)
+      left -= bytes
+      if (left < 0 || (bytes > 0 && take === undefined)) {
+        return nonsense("it sends more of a file than was asked for")
+      }
+      return Effect.flatMap(bytes === 0 || take === undefined ? Effect.void : take(pieces), () => {
+        this.channel.consume(bytes)
+        return pieces.length < came.length ? Effect.void : next
       })
     })
     return next

@@ -3,7 +3,7 @@
  * doubles the pool's size, a quiet minute takes one away; both within bounds. It is refilled by one at a time, and
  * not while a caller waits for a start of its own. The scope given to `make` ends the refilling.
  */
-import { Effect, Option, Queue, type Scope } from "effect"
+import { Clock, Effect, Option, Queue, type Scope } from "effect"
 
 export interface PoolStatus {
   readonly ready: number
@@ -43,7 +43,7 @@ export const make = <A, E>({
     let waiting = 0
     let hits = 0
     let misses = 0
-    let quietSince = performance.now()
+    let quietSince = yield* milliseconds
     const looks = yield* Queue.dropping<void>(1)
     const refill = Queue.offer(looks, undefined)
 
@@ -61,7 +61,7 @@ export const make = <A, E>({
       }
       misses++
       size = Math.min(most, Math.max(1, size * 2))
-      quietSince = performance.now()
+      quietSince = yield* milliseconds
       waiting++
       return yield* Effect.ensuring(
         launch,
@@ -75,7 +75,7 @@ export const make = <A, E>({
     const round = Effect.gen(function* () {
       // Whoever takes asks for a look; without takers there is one each second, for those that were lost.
       yield* Effect.timeoutOption(Queue.take(looks), pause)
-      const now = performance.now()
+      const now = yield* milliseconds
       if (now - quietSince > quiet && size > least) {
         size--
         quietSince = now
@@ -95,6 +95,9 @@ export const make = <A, E>({
       status: () => ({ ready: ready.length, size, hits, misses }),
     }
   })
+
+/** By a clock that is never set. */
+const milliseconds = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 /** In milliseconds. */
 const pause = 1_000

@@ -107,22 +107,35 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
           ),
         ),
       )
-      /** Room for a sandbox that somebody waits for, at the cost of one that nobody has asked for. */
-      const dropPooled = Effect.gen(function* () {
+      const takePooled = Effect.gen(function* () {
         for (const pool of pools.values()) {
           const spare = yield* pool.takeIfReady
-          if (Option.isSome(spare)) return yield* Effect.as(remove(spare.value.sandbox.id), true)
+          if (Option.isSome(spare)) return spare
         }
-        return false
+        return Option.none()
       })
+
+      /** Makes room for a sandbox that somebody waits for at the cost of those that nobody has asked for. */
+      const launchWithRoom = (
+        template: Template,
+      ): Effect.Effect<RunningSandbox.RunningSandbox, SandboxError | Capacity> =>
+        Effect.catchTag(launch(template), "Capacity", (error) =>
+          Effect.flatMap(
+            takePooled,
+            Option.match({
+              onNone: () => Effect.fail(error),
+              // The place is free as the removal begins, and nobody else's.
+              onSome: ({ sandbox }) =>
+                Effect.zipRight(remove(sandbox.id), launchWithRoom(template), { concurrent: true }),
+            }),
+          ),
+        )
 
       return {
         make: Effect.fn("Sandboxes.make")(function* (template) {
           const pool = pools.get(template.name)
           const take = pool === undefined ? launch(template) : pool.take
-          const taken = yield* Effect.catchTag(take, "Capacity", (error) =>
-            Effect.if(dropPooled, { onTrue: () => launch(template), onFalse: () => Effect.fail(error) }),
-          )
+          const taken = yield* Effect.catchTag(take, "Capacity", () => launchWithRoom(template))
           taken.heldSince = yield* Clock.currentTimeMillis
           return taken.sandbox
         }, Effect.uninterruptible),

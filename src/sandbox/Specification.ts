@@ -122,7 +122,7 @@ const mounted = (target: string, { device }: Disk): Dockerode.MountSettings => (
   Target: target,
   VolumeOptions: {
     NoCopy: true,
-    Labels: {},
+    Labels: { "codegen-mcp.disk": device },
     DriverConfig: { Name: "local", Options: { type: "ext4", device, o: "nosuid,nodev" } },
   },
 })
