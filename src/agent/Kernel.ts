@@ -11,6 +11,7 @@ const pipe2 = libc.func("int pipe2(uint8_t *, int)")
 export const close = libc.func("int close(int)")
 const wait4 = libc.func("int wait4(int, uint8_t *, int, uint8_t *)")
 const prlimit = libc.func("int prlimit(int, int, uint8_t *, uint8_t *)")
+const fcntl = libc.func("int fcntl(int, int, int)")
 const ioctl = libc.func("int ioctl(int, ulong, uint8_t *)")
 const posixSpawn = libc.func(
   "int posix_spawn(uint8_t *, const char *, uint8_t *, uint8_t *, const char **, const char **)",
@@ -29,6 +30,7 @@ const attributesMask = libc.func("int posix_spawnattr_setsigmask(uint8_t *, uint
 const PR_SET_DUMPABLE = 4
 const O_CLOEXEC = 0o2000000
 const WNOHANG = 1
+const F_SETPIPE_SZ = 1031
 const TIOCSWINSZ = 0x5414
 const TIOCSPTLCK = 0x40045431
 const TIOCGPTN = 0x80045430
@@ -42,6 +44,9 @@ export const pipe = () => {
   if (pipe2(ends, O_CLOEXEC) !== 0) throw systemError("pipe")
   return { read: ends.readInt32LE(0), write: ends.readInt32LE(4) }
 }
+
+/** Lets a pipe hold more, as much as the system allows, where it is one: who writes much then waits less. */
+export const widen = (descriptor: number) => fcntl(descriptor, F_SETPIPE_SZ, 1024 * 1024)
 
 /** What a child of this process used. */
 export interface Reaped {

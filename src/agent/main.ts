@@ -13,6 +13,8 @@ import type { ToAgent, ToNode } from "./Protocol.ts"
 import { Processes } from "./commands/Processes.ts"
 import * as Spill from "./commands/Spill.ts"
 
+Kernel.widen(0)
+Kernel.widen(1)
 const input = new Socket({ fd: 0, readable: true, writable: false })
 const output = new Socket({ fd: 1, readable: false, writable: true })
 

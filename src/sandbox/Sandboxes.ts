@@ -107,13 +107,15 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
           ),
         ),
       )
-      const takePooled = Effect.gen(function* () {
-        for (const pool of pools.values()) {
-          const spare = yield* pool.takeIfReady
-          if (Option.isSome(spare)) return spare
-        }
-        return Option.none()
-      })
+      const takePooled: Effect.Effect<Option.Option<RunningSandbox.RunningSandbox>> = Effect.gen(
+        function* () {
+          for (const pool of pools.values()) {
+            const spare = yield* pool.takeIfReady
+            if (Option.isSome(spare)) return spare
+          }
+          return Option.none()
+        },
+      )
 
       /** Makes room for a sandbox that somebody waits for at the cost of those that nobody has asked for. */
       const launchWithRoom = (

@@ -4,7 +4,8 @@ import { settings } from "../Settings.ts"
 
 const Bytes = Schema.Int.pipe(Schema.positive())
 
-const Name = Schema.String.pipe(Schema.pattern(/^[a-z0-9][a-z0-9_-]{0,31}$/))
+/** Not `default`, which the other settings make. */
+const Name = Schema.String.pipe(Schema.pattern(/^(?!default$)[a-z0-9][a-z0-9_-]{0,31}$/))
 
 /** A folder of the engine's machine that the operator gives to sandboxes. */
 const Mount = Schema.Struct({
@@ -95,7 +96,7 @@ export class Templates extends Context.Tag("codegen-mcp/sandbox/Templates")<
         pool: Config.all({ least: settings.poolMin.config, most: settings.poolMax.config }),
       })
       const configured = yield* Effect.flatMap(settings.templates.config, (text) =>
-        Either.mapLeft(Schema.decodeEither(Configured)(text), (error) =>
+        Either.mapLeft(Schema.decodeEither(Configured, { onExcessProperty: "error" })(text), (error) =>
           ConfigError.InvalidData([settings.templates.name], error.message),
         ),
       )

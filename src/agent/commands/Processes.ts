@@ -88,12 +88,12 @@ export class Processes {
       .map(({ pid }) => pid)
   }
 
-  /** All processes that a command started. */
+  /** All processes but this one. Those whose mark is no command's changed it: they go first where there is no room. */
   private all() {
     return readdirSync("/proc").flatMap((name) => {
       const pid = Number(name)
       const mark = pid > 1 ? Kernel.softLimit(pid, this.resource) : undefined
-      return mark === undefined || mark <= base ? [] : [{ pid, command: Number(mark - base) }]
+      return mark === undefined ? [] : [{ pid, command: Number(mark - base) }]
     })
   }
 
