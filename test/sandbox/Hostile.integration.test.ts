@@ -1,6 +1,6 @@
 /** What programs inside can do to their sandbox, their session, their neighbours and the node: little. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Clock, Context, Effect, Fiber, Layer } from "effect"
+import { Clock, Context, Effect, Fiber, Layer, Logger, LogLevel } from "effect"
 import type { LimitMet } from "../../src/domain/Command.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
@@ -69,8 +69,8 @@ const beside = <A, E, R>(what: string, attack: Effect.Effect<A, E, R>) =>
     const sorted = took.sort((a, b) => a - b)
     const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))]
     yield* Effect.logInfo(
-      `${what}: ${took.length} calls beside it, ms: median ${at(0.5)}, p99 ${at(0.99)}, most ${at(1)}`,
-    )
+      `${what}: ${took.length} calls beside it, in ms: median ${at(0.5)}, p99 ${at(0.99)}, most ${at(1)}`,
+    ).pipe(Logger.withMinimumLogLevel(LogLevel.Info))
     assert.isBelow(at(1) ?? Infinity, 3000)
     return answer
   })

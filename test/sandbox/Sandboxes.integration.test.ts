@@ -1,5 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Exit, Layer, Scope } from "effect"
 import { ContainerId } from "../../src/domain/Identity.ts"
 import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
@@ -9,7 +9,6 @@ import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
 import { fresh, line, output, run, SharedSandbox } from "../support/SharedSandbox.ts"
 import * as TestNode from "../support/TestNode.ts"
-import { until } from "../support/Until.ts"
 
 const inspect = (sandbox: Sandbox) =>
   Effect.flatMap(Docker, ({ use }) => use("inspect", (docker) => docker.getContainer(sandbox.id).inspect()))
@@ -306,129 +305,6 @@ describe("Sandboxes", () => {
       assert.isAtMost(left.length, 1)
       for (const id of left) assert.isTrue(holds(ContainerId.make(id)))
     }).pipe(Effect.provide(TestNode.engine())),
-  )
-})
-
-describe("Sandboxes with a pool", () => {
-  const pooled = { POOL_MIN: "2", POOL_MAX: "4" }
-  const status = (name = "default") =>
-    Effect.flatMap(Sandboxes, ({ pools }) => Effect.map(pools, (all) => all.get(name)))
-  const full = (size: number, name?: string) => until(status(name), (now) => now?.ready === size)
-
-  it.live("give one that is ready at once, in which everything works, and replace it", () =>
-    Effect.gen(function* () {
-      yield* full(2)
-      const [took, sandbox] = yield* Effect.timed(
-        Effect.tap(fresh, (sandbox) => output(sandbox, "echo first")),
-      )
-      assert.isBelow(Duration.toMillis(took), 250)
-      yield* sandbox.files.write("/workspace/a", Buffer.from("x"))
-      assert.strictEqual(yield* output(sandbox, "cat a"), "x")
-      assert.deepInclude(yield* full(2), { hits: 1, misses: 0 })
-      assert.lengthOf(yield* containers, 3)
-    }).pipe(Effect.provide(TestNode.engine(pooled))),
-  )
-
-  it.live("start more for callers who find none, and have more ready for the next", () =>
-    Effect.gen(function* () {
-      yield* full(2)
-      const made = yield* Effect.replicateEffect(fresh, 4, { concurrency: "unbounded" })
-      assert.strictEqual(new Set(made.map(({ id }) => id)).size, 4)
-      assert.deepInclude(yield* full(4), { size: 4, hits: 2, misses: 2 })
-    }).pipe(Effect.provide(TestNode.engine(pooled))),
-  )
-
-  it.live("replace one that is killed while it waits", () =>
-    Effect.gen(function* () {
-      const { use } = yield* Docker
-      yield* full(2)
-      const before = yield* containers
-      yield* use("remove", (docker) => docker.getContainer(before[0] ?? "none").kill())
-      yield* until(containers, (now) => now.length === 2 && !now.includes(before[0] ?? "none"))
-      yield* full(2)
-      assert.strictEqual(yield* output(yield* fresh, "echo alive"), "alive\n")
-    }).pipe(Effect.provide(TestNode.engine(pooled))),
-  )
-
-  it.live("make room for another template at the cost of those that nobody has asked for", () =>
-    Effect.gen(function* () {
-      const { make } = yield* Sandboxes
-      const { get, standard } = yield* Templates
-      yield* full(2)
-      const other = get("other") ?? standard
-      const made = yield* Effect.replicateEffect(make(other), 3, { concurrency: "unbounded" })
-      assert.lengthOf(made, 3)
-      const refused = yield* Effect.timed(Effect.flip(make(other)))
-      assert.strictEqual(refused[1]._tag, "Capacity")
-      assert.isBelow(Duration.toMillis(refused[0]), 100)
-    }).pipe(
-      Effect.provide(
-        TestNode.engine({
-          ...pooled,
-          MAX_SANDBOXES: "3",
-          TEMPLATES: '{"other": {"env": {"A": "1"}, "pool_max": 0}}',
-        }),
-      ),
-    ),
-  )
-
-  it.live("refuse what the node's memory has no room for, and name the setting", () =>
-    Effect.gen(function* () {
-      yield* fresh
-      const error = yield* Effect.flip(fresh)
-      assert.strictEqual(error._tag, "Capacity")
-      assert.include(error.message, "MAX_MEMORY")
-    }).pipe(Effect.provide(TestNode.engine({ MAX_MEMORY: String(500 * 1024 * 1024) }))),
-  )
-
-  it.scopedLive("leave none behind, not even one that was just starting", () =>
-    Effect.gen(function* () {
-      const cluster = `test-${crypto.randomUUID()}`
-      const scope = yield* Scope.make()
-      const docker = yield* Layer.build(
-        Layer.merge(Docker.layer, TestNode.identity({ cluster })).pipe(
-          Layer.provideMerge(TestNode.engineSettings()),
-        ),
-      )
-      const node = yield* Layer.buildWithScope(
-        Sandboxes.layer.pipe(
-          Layer.provide(Limits.layer),
-          Layer.provideMerge(Templates.layer),
-          Layer.provide(TestNode.engineSettings({ POOL_MIN: "4", POOL_MAX: "8" })),
-        ),
-        scope,
-      ).pipe(Effect.provide(docker))
-      yield* Effect.provide(
-        until(status(), (now) => (now?.ready ?? 0) > 0),
-        node,
-      )
-      yield* Scope.close(scope, Exit.void)
-      assert.deepStrictEqual(yield* Effect.provide(containers, docker), [])
-    }),
-  )
-})
-
-describe("A template", () => {
-  const settings = {
-    TEMPLATES: JSON.stringify({
-      own: {
-        memory: 64 * 1024 * 1024,
-        pids: 50,
-        env: { GREETING: "hello", LANG: "C" },
-        mounts: [{ source: "/usr", target: "/machine" }],
-      },
-    }),
-  }
-  it.live("gives its sandboxes their limits, environment and mounts", () =>
-    Effect.gen(function* () {
-      const { make } = yield* Sandboxes
-      const { get, standard } = yield* Templates
-      const sandbox = yield* make(get("own") ?? standard)
-      assert.strictEqual(yield* output(sandbox, 'echo "$GREETING $LANG $HOME"'), "hello C /home/agent\n")
-      yield* output(sandbox, "ls -d /machine/bin && ! touch /machine/x 2> /dev/null")
-      const { HostConfig } = yield* inspect(sandbox)
-      assert.strictEqual(HostConfig.PidsLimit, 50)
-    }).pipe(Effect.provide(TestNode.engine(settings))),
   )
 })
 

@@ -68,7 +68,7 @@ export const limits: Limits["Type"] = {
 
 const MiB = 1024 * 1024
 
-export const template: Template = {
+const template: Template = {
   name: "default",
   image: "image",
   runtime: undefined,

@@ -5,6 +5,7 @@ import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
 import * as TestNode from "./TestNode.ts"
+import { until } from "./Until.ts"
 
 export class SharedSandbox extends Context.Tag("codegen-mcp/test/SharedSandbox")<SharedSandbox, Sandbox>() {
   static readonly layerOf = (settings: Readonly<Record<string, string>>) =>
@@ -52,4 +53,18 @@ export const run = Effect.fnUntraced(function* (sandbox: Sandbox, spec: CommandS
 export const output = (sandbox: Sandbox, command: string) =>
   Effect.flatMap(run(sandbox, line(command)), ({ code, out, err }) =>
     code === 0 ? Effect.succeed(out) : Effect.dieMessage(`${command}: ${code} ${err}`),
+  )
+
+/** The processes in the sandbox whose command line has this text. */
+export const processes = (sandbox: Sandbox, text: string) =>
+  Effect.map(
+    run(sandbox, { ...line(""), argv: ["pgrep", "-f", text] }),
+    ({ out }) => out.split("\n").filter((pid) => pid !== "").length,
+  )
+
+/** What a command that still runs has written to stdout, once it holds. */
+export const shows = (sandbox: Sandbox, id: Parameters<Sandbox["read"]>[0], text: string) =>
+  until(
+    Effect.map(sandbox.read(id, start, 1000, "output"), ({ stdout }) => Buffer.from(stdout.data).toString()),
+    (out) => out.includes(text),
   )

@@ -1,5 +1,5 @@
 /** A node's layers as src/main.ts composes them, without the cluster, with settings of the test's own. */
-import { Config, ConfigProvider, Effect, Layer, Logger, LogLevel } from "effect"
+import { Config, ConfigProvider, Effect, Layer, Logger, LogLevel, Option } from "effect"
 import * as Database from "../../src/database/Database.ts"
 import { Incarnation, NodeId, randomId } from "../../src/domain/Identity.ts"
 import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
@@ -72,11 +72,20 @@ const sandboxes = Sandboxes.layer.pipe(
   Layer.provideMerge(Docker.layer),
 )
 
-/** The images that the tests were given. */
-export const images = Config.all({
-  SANDBOX_IMAGE: Config.string("SANDBOX_IMAGE"),
-  AGENT_IMAGE: Config.string("AGENT_IMAGE"),
-})
+/** The images that the tests were given, and a container runtime where they were given one. */
+export const images: Config.Config<Values> = Config.map(
+  Config.all({
+    images: Config.all({
+      SANDBOX_IMAGE: Config.string("SANDBOX_IMAGE"),
+      AGENT_IMAGE: Config.string("AGENT_IMAGE"),
+    }),
+    runtime: Config.option(Config.string("SANDBOX_RUNTIME")),
+  }),
+  ({ images, runtime }) => ({
+    ...images,
+    ...(Option.isSome(runtime) ? { SANDBOX_RUNTIME: runtime.value } : {}),
+  }),
+)
 
 const engineValues = (images: Values, values: Values) => ({
   ...images,
