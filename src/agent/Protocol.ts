@@ -14,7 +14,7 @@ interface Hello {
   readonly version: number
   /** The environment of every command. */
   readonly env: Readonly<Record<string, string>>
-  /** The longest file that keeps a command's output past its bound, in bytes. */
+  /** Bytes of all files together that keep commands' outputs past their bounds. */
   readonly spill: number
 }
 

@@ -7,6 +7,7 @@ import { Channels } from "./Channels.ts"
 import { Commands } from "./commands/Commands.ts"
 import { Files } from "./files/Files.ts"
 import { version } from "./Frame.ts"
+import { maxMessage } from "./Messages.ts"
 import * as Kernel from "./Kernel.ts"
 import { Listener } from "./Listener.ts"
 import type { ToAgent, ToNode } from "./Protocol.ts"
@@ -29,7 +30,12 @@ const channels: Channels = new Channels({
   message: (message) => handle(message as ToAgent),
   follows: true,
 })
-const tell = (message: ToNode) => channels.send(message)
+/** What is too long to be said is said to have failed. */
+const tell = (message: ToNode) => {
+  const { type } = message
+  const isTooLong = type === "answer" && Buffer.byteLength(JSON.stringify(message)) > maxMessage
+  channels.send(isTooLong ? { type, id: message.id, failure: "failed" } : message)
+}
 const processes = new Processes()
 const commands = new Commands(channels, processes, tell)
 const files = new Files(channels, processes)

@@ -40,7 +40,9 @@ export class Capacity extends Schema.TaggedError<Capacity>()("Capacity", {
   setting: Schema.String,
 }) {
   override get message() {
-    return `This node's sandboxes take all of its ${this.limit} ${this.what}, which is its limit (${this.setting}).`
+    return this.what === "bytes of disk"
+      ? `This node's disk has ${this.limit} bytes left, which is less than a sandbox's (${this.setting}).`
+      : `This node's sandboxes take all of its ${this.limit} ${this.what}, which is its limit (${this.setting}).`
   }
   readonly next = "Close a session that you no longer need (close_session), or try again later."
 }

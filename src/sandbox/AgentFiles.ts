@@ -7,6 +7,7 @@ import type { Channel } from "../agent/Channel.ts"
 import * as Protocol from "../agent/files/FileProtocol.ts"
 import { FileError, type SandboxLost } from "../domain/SandboxError.ts"
 import type { AgentLink } from "./AgentLink.ts"
+import { Chunks } from "./Chunks.ts"
 import type { SandboxFiles } from "./Sandbox.ts"
 
 type Failure = FileError | SandboxLost
@@ -60,12 +61,16 @@ export const make = (link: FileLink): WorkspaceFiles => {
     limit: number,
   ) =>
     Effect.gen(function* () {
-      const chunks: Array<Uint8Array> = []
+      const chunks = new Chunks()
       const answer = yield* perform(operation, reply, {
         limit,
-        receive: (pieces) => Effect.sync(() => chunks.push(...pieces)),
+        receive: (pieces) =>
+          Effect.sync(() => {
+            for (const piece of pieces) chunks.push(piece)
+          }),
+        isShort: true,
       })
-      return { ...answer, data: new Uint8Array(Buffer.concat(chunks)) }
+      return { ...answer, data: new Uint8Array(chunks.last(chunks.size)) }
     })
 
   const writeStream = <E>(path: string, size: number, source: Stream.Stream<Uint8Array, E>) =>
@@ -119,9 +124,11 @@ interface Transfer<E> {
   readonly receive?: (pieces: Chunk.Chunk<Uint8Array>) => Effect.Effect<unknown>
   /** Bytes that may come. */
   readonly limit?: number
+  /** Nobody but the agent can hold it up. */
+  readonly isShort?: boolean
 }
 
-/** Time for what is not streamed; an agent that answers everything but this is of no use. */
+/** Time for what nobody else holds up; an agent that answers everything but this is of no use. */
 const patience = "5 minutes"
 
 const performing =
@@ -144,17 +151,20 @@ const performing =
             : Effect.fail(new FileError({ path: pathOf(operation, failure), reason: failure })),
       )
 
-    const { send, receive, limit = 0 } = transfer
-    if (send === undefined && receive === undefined) {
-      return Effect.flatten(
-        Effect.timeoutTo(answered(0), {
+    const patiently = <B, E2>(work: Effect.Effect<B, E2>): Effect.Effect<B, E2 | SandboxLost> =>
+      Effect.flatten(
+        Effect.timeoutTo(work, {
           duration: patience,
           onSuccess: Effect.succeed,
           onTimeout: () => nonsense(`it does not answer ${operation.op}`),
         }),
       )
+
+    const { send, receive, limit = 0, isShort = false } = transfer
+    if (send === undefined && receive === undefined) {
+      return patiently(answered(0))
     }
-    return Effect.acquireUseRelease(
+    const streamed = Effect.acquireUseRelease(
       Effect.sync(() => new Line(link)),
       (line) =>
         Effect.map(
@@ -173,6 +183,7 @@ const performing =
         ),
       (line) => Effect.sync(() => line.channel.close()),
     )
+    return isShort ? patiently(streamed) : streamed
   }
 
 /** The channel of one operation. */

@@ -180,16 +180,13 @@ export const make = Effect.fnUntraced(function* (
 
   let lastId = 0
   const ask = (make: (id: number) => ToAgent) =>
-    Effect.suspend(() => {
+    Effect.flatMap(Deferred.make<Answer>(), (answered) => {
       const id = ++lastId
-      const answered = Effect.async<Answer>((resume) => {
-        answers.set(id, (answer) => resume(Effect.succeed(answer)))
-        return Effect.sync(() => answers.delete(id))
-      })
-      return Effect.zipRight(send(make(id)), answered).pipe(
-        Effect.raceFirst(Deferred.await(lost)),
-        Effect.ensuring(Effect.sync(() => answers.delete(id))),
-      )
+      answers.set(id, (answer) => Deferred.unsafeDone(answered, Effect.succeed(answer)))
+      return Effect.zipRight(
+        send(make(id)),
+        Effect.raceFirst(Deferred.await(answered), Deferred.await(lost)),
+      ).pipe(Effect.ensuring(Effect.sync(() => answers.delete(id))))
     })
 
   const giveUp = (why: string) =>

@@ -1,9 +1,10 @@
 /**
  * The volume that every sandbox has the agent from: the agent's program with a Node of its own, the same under any
- * image. It is filled once on an engine, out of the agent image, and named after that image, so that nodes of two
- * versions each find their own. A second, empty volume says that the first is full.
+ * image. It is filled once on an engine, out of the agent image; a second volume, which is empty and named after that
+ * image, says by its label which one is full. Nodes of two versions thereby each find their own.
  */
 import { Duration, Effect } from "effect"
+import { randomUUID } from "node:crypto"
 import { SandboxError } from "../domain/SandboxError.ts"
 import { settings } from "../Settings.ts"
 import { Docker, statusOf } from "./Docker.ts"
@@ -13,62 +14,59 @@ export const folder = "/.codegen"
 
 const label = "codegen-mcp.agent"
 
-/** Gives the volume's name once it is full. */
+/** Gives the volume's name once it is full. Nodes that fill one at once take the first that says so. */
 export const acquire = Effect.gen(function* () {
-  const name = yield* current
-  for (let attempt = 0; attempt < 300; attempt++) {
-    const found = yield* Effect.all([exists(name), exists(proofOf(name))], { concurrency: 2 })
-    if (found.every(Boolean)) return name
-    if (yield* fill(name)) return name
-    // Another node is filling it.
-    yield* Effect.sleep("100 millis")
+  const docker = yield* Docker
+  const proof = `codegen-mcp-agent-${docker.agent}`
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const known = (yield* inspect(proof))?.Labels?.[label]
+    if (known !== undefined && (yield* inspect(known)) !== undefined) return known
+    if (known !== undefined) yield* Effect.ignore(removeVolume(proof))
+    const filled = yield* fill(proof)
+    // Of one that is there already, this changes nothing.
+    yield* docker.use("create", (docker) => docker.createVolume({ Name: proof, Labels: { [label]: filled } }))
+    if ((yield* inspect(proof))?.Labels?.[label] === filled) return filled
+    yield* Effect.ignore(removeVolume(filled))
   }
-  return yield* new SandboxError({
-    operation: "create",
-    cause: `the volume ${name} was not filled within 30 s`,
-  })
+  return yield* new SandboxError({ operation: "create", cause: `the volume ${proof} comes and goes` })
 }).pipe(Effect.withSpan("AgentVolume.acquire"))
 
-/** Removes the volumes of other versions that are older than `age` and that no sandbox uses. */
+/** Removes the volumes of other versions, and those half filled, that are older than `age` and that nobody uses. */
 export const removeOthers = (age: Duration.Duration) =>
   Effect.gen(function* () {
     const docker = yield* Docker
-    const name = yield* current
+    const own = yield* acquire
     const { Volumes } = yield* docker.use("list", (docker) =>
       docker.listVolumes({ filters: { label: [label] } }),
     )
     const before = Date.now() - Duration.toMillis(age)
-    const others = Volumes.filter(
-      (volume) =>
-        !volume.Name.startsWith(name) &&
-        "CreatedAt" in volume &&
-        typeof volume.CreatedAt === "string" &&
-        Date.parse(volume.CreatedAt) < before,
+    const isOld = (volume: object) =>
+      "CreatedAt" in volume && typeof volume.CreatedAt === "string" && Date.parse(volume.CreatedAt) < before
+    const full = Volumes.filter(
+      (volume) => volume.Labels?.[label] === "" && volume.Name !== own && isOld(volume),
     )
-    // One that is in use is refused by the engine.
-    yield* Effect.forEach(others, ({ Name }) => Effect.ignore(removeVolume(Name)), { discard: true })
+    // One that is in use is refused by the engine; what says that it is full goes only after it.
+    yield* Effect.forEach(
+      full,
+      ({ Name }) =>
+        Effect.zipRight(
+          removeVolume(Name),
+          Effect.forEach(
+            Volumes.filter(({ Labels }) => Labels?.[label] === Name),
+            (proof) => removeVolume(proof.Name),
+          ),
+        ).pipe(Effect.ignore),
+      { discard: true },
+    )
   })
 
-const current = Effect.gen(function* () {
+/** Fills a new volume: the engine does, while it makes a container of the agent image, which never runs. */
+const fill = Effect.fnUntraced(function* (proof: string) {
   const docker = yield* Docker
   const image = yield* Effect.orDie(settings.agentImage.config)
-  const { Id } = yield* docker.use("inspect", (docker) => docker.getImage(image).inspect())
-  return `codegen-mcp-agent-${Id.replace("sha256:", "").slice(0, 12)}`
-})
-
-const proofOf = (name: string) => `${name}-full`
-
-/**
- * Fills the volume, unless another node does. The engine fills it while it makes a container of the agent image,
- * which never runs; names of containers being unique, that container is the lock.
- */
-const fill = Effect.fnUntraced(function* (name: string) {
-  const docker = yield* Docker
-  const image = yield* Effect.orDie(settings.agentImage.config)
-  // One without a proof was not filled to the end, if nobody uses it.
-  yield* Effect.ignore(removeVolume(name))
-  yield* docker.use("create", (docker) => docker.createVolume({ Name: name, Labels: { [label]: name } }))
-  const made = yield* docker
+  const name = `${proof}-${randomUUID().slice(0, 8)}`
+  yield* docker.use("create", (docker) => docker.createVolume({ Name: name, Labels: { [label]: "" } }))
+  yield* docker
     .use("create", (docker) =>
       docker.createContainer({
         name,
@@ -79,31 +77,20 @@ const fill = Effect.fnUntraced(function* (name: string) {
       }),
     )
     .pipe(
-      Effect.as(true),
-      Effect.catchIf(
-        (error) => statusOf(error) === 409,
-        () => Effect.succeed(false),
-      ),
+      Effect.zipRight(docker.use("remove", (docker) => docker.getContainer(name).remove({ force: true }))),
+      Effect.onError(() => Effect.ignore(removeVolume(name))),
     )
-  // The engine shows the container only once the volume is full; whoever made it may have died since.
-  const container = docker.use("inspect", (docker) => docker.getContainer(name).inspect())
-  if (!made && !(yield* Effect.isSuccess(container))) return false
-  yield* docker.use("create", (docker) =>
-    docker.createVolume({ Name: proofOf(name), Labels: { [label]: name } }),
-  )
-  yield* Effect.ignore(docker.use("remove", (docker) => docker.getContainer(name).remove()))
-  return true
+  return name
 }, Effect.uninterruptible)
 
-const exists = (name: string) =>
+const inspect = (name: string) =>
   Effect.flatMap(Docker, (docker) =>
     docker
       .use("inspect", (docker) => docker.getVolume(name).inspect())
       .pipe(
-        Effect.as(true),
         Effect.catchIf(
           (error) => statusOf(error) === 404,
-          () => Effect.succeed(false),
+          () => Effect.void,
         ),
       ),
   )

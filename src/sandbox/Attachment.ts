@@ -25,11 +25,17 @@ export const open = Effect.fnUntraced(function* (
   complain: (text: Buffer) => void,
 ) {
   const docker = yield* Docker
-  const attached = yield* docker.use("attach", (docker) =>
-    docker
-      .getContainer(container)
-      .attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true }),
-  )
+  let wanted = true
+  const attached = yield* docker
+    .use("attach", async (docker) => {
+      const stream = await docker
+        .getContainer(container)
+        .attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true })
+      // It came too late, and nobody else would close it.
+      if (!wanted) (stream as Duplex).destroy()
+      return stream
+    })
+    .pipe(Effect.onError(() => Effect.sync(() => (wanted = false))))
   const stream = attached as Duplex
   const closed = yield* Deferred.make<string>()
   const finish = (why: string) => {

@@ -110,8 +110,8 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
       wake()
     })
     commands.set(id, { number, stdout, stderr, ended, stop: (how) => finish(Effect.succeed(how)), waiters })
-    yield* link.send({
-      type: "start",
+    const message = {
+      type: "start" as const,
       command: number,
       stdout: stdout.channel.id,
       stderr: stderr.channel.id,
@@ -121,7 +121,9 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
       stdin: spec.stdin === "open",
       terminal: spec.tty ? { columns: 80, rows: 24 } : null,
       keep: limits.output,
-    })
+    }
+    if (Buffer.byteLength(JSON.stringify(message)) <= maxStart) yield* link.send(message)
+    else finish(Effect.fail(new CommandNotStarted({ reason: "its arguments and environment are too long" })))
 
     const timer = setTimeout(() => finish(Effect.succeed("TimedOut")), spec.timeoutMs)
     const end = Effect.gen(function* () {
@@ -207,6 +209,9 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
 })
 
 type Stopped = "TimedOut" | "Cancelled" | "TooMuchOutput"
+
+/** Bytes of a command with its arguments and environment, somewhat more than the kernel takes. */
+const maxStart = 3 * 1024 * 1024
 
 /** Time for the agent to kill a tree. */
 const killTime = "8 seconds"

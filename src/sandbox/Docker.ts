@@ -20,6 +20,8 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
   {
     /** The engine's own id. Nodes on one engine share it. */
     readonly engine: string
+    /** Names the contents of the agent image. */
+    readonly agent: string
     /** Of the engine's machine, in bytes. */
     readonly memory: number
     /** Calls the engine, for 30 s at most; a rejection becomes a `SandboxError` naming the operation. */
@@ -59,8 +61,8 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
           remedy: `It has: ${Object.keys(info.Runtimes).join(", ")}.`,
         })
       }
-      for (const [image, setting] of images) {
-        yield* use("inspect", (docker) => docker.getImage(image).inspect()).pipe(
+      const [, agent] = yield* Effect.forEach(images, ([image, setting]) =>
+        use("inspect", (docker) => docker.getImage(image).inspect()).pipe(
           Effect.mapError((error) =>
             statusOf(error) === 404
               ? new EngineUnusable({
@@ -69,9 +71,14 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
                 })
               : unusable(error),
           ),
-        )
+        ),
+      )
+      return {
+        engine: info.ID,
+        agent: (agent?.Id ?? "").replace("sha256:", "").slice(0, 12),
+        memory: info.MemTotal,
+        use,
       }
-      return { engine: info.ID, memory: info.MemTotal, use }
     }),
   )
 }

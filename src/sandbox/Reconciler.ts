@@ -69,7 +69,9 @@ export const reconcile = Effect.fn("Reconciler.reconcile")(function* (steady: bo
         : (known.get(container.incarnation) ?? steady)),
   )
   yield* Effect.forEach(leftovers, ({ id }) => sandboxes.remove(id), { concurrency: 4, discard: true })
-  yield* AgentVolume.removeOthers(otherVersions)
+  yield* Effect.catchAll(AgentVolume.removeOthers(otherVersions), (error) =>
+    Effect.logWarning("volumes of other versions could not be removed", error.message),
+  )
   yield* Disk.removeLeftovers(Duration.millis(grace))
   if (leftovers.length > 0) yield* Effect.logInfo(`removed ${leftovers.length} leftover containers`)
   return leftovers.map(({ id }) => id)

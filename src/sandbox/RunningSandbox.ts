@@ -16,17 +16,20 @@ export interface RunningSandbox {
   readonly template: Template
   /** Since when a session has it, in milliseconds since 1970; infinite while it waits for one. */
   heldSince: number
+  /** Runs something once it is lost, if it ever is. */
+  readonly whenLost: (run: Effect.Effect<void>) => Effect.Effect<unknown>
   /** Ends its commands, and removes the container if the engine can. */
   readonly remove: Effect.Effect<void>
 }
 
-/** Starts a sandbox, and waits for its agent. `onLost` is run once if it is lost. */
+/** Starts a sandbox, and waits for its agent. `made` is called once the engine has its container. */
 export const launch = Effect.fn("RunningSandbox.launch")(function* (
   template: Template,
-  onLost: (id: ContainerId) => Effect.Effect<void>,
+  made: (id: ContainerId) => void,
 ) {
   const limits = yield* Limits
   const { id, env } = yield* Container.make(template)
+  made(id)
   const scope = yield* Scope.make()
   const context = yield* Effect.context<Docker>()
   const remove = Effect.zipRight(Scope.close(scope, Exit.void), Effect.provide(removeContainer(id), context))
@@ -39,16 +42,16 @@ export const launch = Effect.fn("RunningSandbox.launch")(function* (
       () => Effect.fail(new SandboxError({ operation: "start", cause: link.reason() })),
     )
     const commands = yield* Commands.make(link, limits)
-    // Nothing can be saved from it: what it holds of the machine is free again at once.
-    yield* link.lost.pipe(
-      Effect.catchAll(() => Effect.forkDaemon(onLost(id))),
-      Effect.interruptible,
-      Effect.forkScoped,
-    )
     return {
       sandbox: { id, ...commands, files: AgentFiles.make(link) } satisfies Sandbox,
       template,
       heldSince: Infinity,
+      whenLost: (run) =>
+        link.lost.pipe(
+          Effect.catchAll(() => Effect.forkDaemon(run)),
+          Effect.interruptible,
+          Effect.forkIn(scope),
+        ),
       remove,
     } satisfies RunningSandbox
   }).pipe(

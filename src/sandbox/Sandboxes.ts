@@ -24,7 +24,7 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
     /** Whether this node still has the sandbox. */
     readonly holds: (id: ContainerId) => boolean
     /**
-     * When `make` gave the sandbox away, in milliseconds since 1970; infinite while it waits in a pool, none where
+     * When `make` gave the sandbox away, in milliseconds since 1970; infinite before that, none where
      * there is no such.
      */
     readonly heldSince: (id: ContainerId) => number | undefined
@@ -41,6 +41,7 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
       const limits = yield* Limits
       const templates = yield* Templates
       const sandboxes = new Map<ContainerId, RunningSandbox.RunningSandbox>()
+      const launching = new Set<ContainerId>()
       let starting = 0
       let startingMemory = 0
 
@@ -79,15 +80,22 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
           if (reason !== undefined) return yield* reason
           starting++
           startingMemory += totalMemory(template)
-          const made = yield* RunningSandbox.launch(template, remove).pipe(
+          let id: ContainerId | undefined
+          const made = yield* RunningSandbox.launch(template, (container) => {
+            id = container
+            launching.add(container)
+          }).pipe(
+            Effect.tap((made) => Effect.sync(() => sandboxes.set(made.sandbox.id, made))),
             Effect.ensuring(
               Effect.sync(() => {
+                if (id !== undefined) launching.delete(id)
                 starting--
                 startingMemory -= totalMemory(template)
               }),
             ),
           )
-          sandboxes.set(made.sandbox.id, made)
+          // Nothing can be saved from it: what it holds of the machine is free again at once.
+          yield* made.whenLost(remove(made.sandbox.id))
           return made
         },
         Effect.uninterruptible,
@@ -117,12 +125,17 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
         },
       )
 
+      /** Whether another sandbox's end would help. */
+      const isCurable = ({ what }: Capacity, template: Template) =>
+        what !== "bytes of disk" && totalMemory(template) <= limits.totalMemory
+
       /** Makes room for a sandbox that somebody waits for at the cost of those that nobody has asked for. */
       const launchWithRoom = (
         template: Template,
       ): Effect.Effect<RunningSandbox.RunningSandbox, SandboxError | Capacity> =>
-        Effect.catchTag(launch(template), "Capacity", (error) =>
-          Effect.flatMap(
+        Effect.catchTag(launch(template), "Capacity", (error) => {
+          if (!isCurable(error, template)) return Effect.fail(error)
+          return Effect.flatMap(
             takePooled,
             Option.match({
               onNone: () => Effect.fail(error),
@@ -130,19 +143,21 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
               onSome: ({ sandbox }) =>
                 Effect.zipRight(remove(sandbox.id), launchWithRoom(template), { concurrent: true }),
             }),
-          ),
-        )
+          )
+        })
 
       return {
         make: Effect.fn("Sandboxes.make")(function* (template) {
           const pool = pools.get(template.name)
           const take = pool === undefined ? launch(template) : pool.take
-          const taken = yield* Effect.catchTag(take, "Capacity", () => launchWithRoom(template))
+          const taken = yield* Effect.catchTag(take, "Capacity", (error) =>
+            isCurable(error, template) ? launchWithRoom(template) : Effect.fail(error),
+          )
           taken.heldSince = yield* Clock.currentTimeMillis
           return taken.sandbox
         }, Effect.uninterruptible),
         holds: (id) => sandboxes.has(id),
-        heldSince: (id) => sandboxes.get(id)?.heldSince,
+        heldSince: (id) => (launching.has(id) ? Infinity : sandboxes.get(id)?.heldSince),
         remove,
         pools: Effect.sync(() => new Map([...pools].map(([name, pool]) => [name, pool.status()]))),
       }

@@ -41,8 +41,11 @@ export const specification = ({ uid, agentVolume, disks, image, template, identi
   const memory = totalMemory(template)
   const folder = (size: number, mode = "0755") =>
     `rw,exec,nosuid,nodev,size=${size},uid=${uid},gid=${uid},mode=${mode}`
+  const taken = new Set([workspace, home, ...template.mounts.map(({ target }) => target)])
   const folders = {
-    ...Object.fromEntries(image.volumes.map((path) => [path, folder(template.tmp)])),
+    ...Object.fromEntries(
+      image.volumes.filter((path) => !taken.has(path)).map((path) => [path, folder(template.tmp)]),
+    ),
     ...(disks === undefined
       ? { [workspace]: folder(template.workspace), [home]: folder(template.home) }
       : {}),
@@ -56,7 +59,7 @@ export const specification = ({ uid, agentVolume, disks, image, template, identi
     User: `${uid}:${uid}`,
     WorkingDir: workspace,
     // A name alone takes a variable away: the image's are for its programs, and may not reach the agent.
-    Env: image.env.map((variable) => variable.slice(0, variable.indexOf("="))),
+    Env: image.env.map((variable) => variable.replace(/=.*$/s, "")),
     Hostname: "sandbox",
     Labels: {
       [labels.cluster]: identity.cluster,

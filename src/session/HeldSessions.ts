@@ -57,6 +57,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       /** On a full node the sandbox goes that was unused for longest, of those in which nothing was ever done. */
       const makeWithRoom = (template: Template) =>
         Effect.catchTag(sandboxes.make(template), "Capacity", (full) => {
+          if (full.what === "bytes of disk") return Effect.fail(full)
           const [oldest] = [...sessions.values()]
             .filter((held) => held.sandbox.isUnused() && isResting(held))
             .sort((a, b) => a.usedAt - b.usedAt)

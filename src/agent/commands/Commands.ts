@@ -8,6 +8,7 @@ import type { Channels } from "../Channels.ts"
 import * as Kernel from "../Kernel.ts"
 import type { Resize, Start, ToNode } from "../Protocol.ts"
 import { type Input, pipeInput, terminalInput } from "./Input.ts"
+import { firstOwn } from "../search/Program.ts"
 import { Output } from "./Output.ts"
 import { defaultPath, find, isFolder } from "./Paths.ts"
 import { type Processes, signalName } from "./Processes.ts"
@@ -41,7 +42,9 @@ export class Commands {
     let problem = this.spawn(message)
     if (problem === full) {
       this.starting.add(command)
-      const hasRoom = await this.processes.killLargest((other) => !this.running.has(other))
+      const hasRoom = await this.processes.killLargest(
+        (other) => !this.running.has(other) && other < firstOwn,
+      )
       // It was killed meanwhile.
       if (!this.starting.delete(command)) return
       if (hasRoom) problem = this.spawn(message)

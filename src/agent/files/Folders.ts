@@ -51,7 +51,7 @@ export const list = (workspace: Workspace, { path, depth, limit }: List) =>
         const stats = await lstat(at(folder, entry.name)).catch(unless("ENOENT"))
         if (stats === undefined) return "past"
         const item = { path: entry.path, kind: kindOf(stats), size: stats.size }
-        bytes += JSON.stringify(item).length
+        bytes += Buffer.byteLength(JSON.stringify(item))
         if (entries.length === limit || bytes > maxAnswer) return "stop"
         entries.push(item)
         return "into"

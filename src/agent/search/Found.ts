@@ -77,7 +77,7 @@ export class Found {
       .map((text, index) => ({ text, line: line - before.length + index }))
       .filter((shown) => shown.line > last)
       .map(({ text, line: number }) => ({ line: number, text, match: number === line }))
-    const cost = fresh.reduce((sum, { text }) => sum + Buffer.byteLength(text) + 40, 0)
+    const cost = fresh.reduce((sum, { text }) => sum + Buffer.byteLength(JSON.stringify(text)) + 40, 0)
     if (this.bytes + cost > this.maxBytes) {
       this.full = true
       return

@@ -4,8 +4,10 @@ import * as Kernel from "../Kernel.ts"
 import { defaultPath } from "../commands/Paths.ts"
 import type { Processes } from "../commands/Processes.ts"
 
-/** Above the numbers of the node's commands. */
-let lastNumber = 2 ** 48
+/** The agent's own programs have numbers from here on, above those of the node's commands. */
+export const firstOwn = 2 ** 48
+
+let lastNumber = firstOwn
 
 export interface ProgramOptions {
   readonly path: string

@@ -53,7 +53,7 @@ export class Search {
         wanted,
         new Slices(this.timeLimit),
         async ({ path }) => {
-          bytes += JSON.stringify(path).length
+          bytes += Buffer.byteLength(JSON.stringify(path))
           if (paths.length === limit || bytes > maxAnswer) return false
           paths.push(path)
           return true
