@@ -3,7 +3,8 @@
  * says with these schemas; the agent, which trusts its node, takes the types alone.
  */
 import { Schema } from "effect"
-import { FailureReason, type FileOperation } from "./files/FileProtocol.ts"
+import { FileRefusal } from "../domain/SandboxError.ts"
+import type { FileOperation } from "./files/FileProtocol.ts"
 import { LimitMet } from "../domain/Command.ts"
 
 const Count = Schema.NonNegativeInt
@@ -103,7 +104,7 @@ const Answer = Schema.Struct({
   type: Schema.Literal("answer"),
   id: Count,
   value: Schema.optional(Schema.Unknown),
-  failure: Schema.optional(FailureReason),
+  failure: Schema.optional(FileRefusal),
 })
 
 export const ToNode = Schema.Union(Ready, NotStarted, Ended, Answer)

@@ -47,24 +47,32 @@ export class Capacity extends Schema.TaggedError<Capacity>()("Capacity", {
   readonly next = "Close a session that you no longer need (close_session), or try again later."
 }
 
+/** Why an agent did not do what was asked of files. */
+export const FileRefusal = Schema.Literal(
+  "outside",
+  "missing",
+  "not_a_file",
+  "not_a_directory",
+  "no_space",
+  "denied",
+  /** Something stands there already. */
+  "exists",
+  /** A folder is not empty, and was not to go with all that is in it. */
+  "not_empty",
+  /** A name is too long, a folder would go into itself, or the workspace itself is meant. */
+  "bad_path",
+  "bad_pattern",
+  /** The bytes that came are not as many as were announced. */
+  "aborted",
+  /** The system refused for another reason: an error of the disk, too many open files. */
+  "failed",
+)
+export type FileRefusal = typeof FileRefusal.Type
+
 /** A file operation that the workspace refuses, with the reason in words. */
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
   path: Schema.String,
-  reason: Schema.Literal(
-    "outside",
-    "missing",
-    "not_a_file",
-    "not_a_directory",
-    "too_large",
-    "no_space",
-    "denied",
-    "exists",
-    "not_empty",
-    "bad_path",
-    "bad_pattern",
-    "aborted",
-    "failed",
-  ),
+  reason: Schema.Literal("too_large", ...FileRefusal.literals),
 }) {
   override get message() {
     return `${this.path}: ${fileReasons[this.reason][1]}`

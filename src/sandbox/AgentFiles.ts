@@ -5,7 +5,7 @@
 import { type Cause, Chunk, Effect, Queue, Schema, Stream, Take } from "effect"
 import type { Channel } from "../agent/Channel.ts"
 import * as Protocol from "../agent/files/FileProtocol.ts"
-import { FileError, type SandboxLost } from "../domain/SandboxError.ts"
+import { FileError, type FileRefusal, type SandboxLost } from "../domain/SandboxError.ts"
 import type { AgentLink } from "./AgentLink.ts"
 import { Chunks } from "./Chunks.ts"
 import type { SandboxFiles } from "./Sandbox.ts"
@@ -237,7 +237,7 @@ class Line {
   }
 }
 
-const pathOf = (operation: Protocol.FileOperation, reason: Protocol.FailureReason) => {
+const pathOf = (operation: Protocol.FileOperation, reason: FileRefusal) => {
   if ("path" in operation) return operation.path
   if ("to" in operation) return reason === "exists" || reason === "no_space" ? operation.to : operation.from
   return "/workspace"

@@ -7,11 +7,10 @@ import { Data, Deferred, Effect, Schedule, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import type { Channel, ChannelHandler } from "../agent/Channel.ts"
 import { Channels } from "../agent/Channels.ts"
-import type { FailureReason } from "../agent/files/FileProtocol.ts"
 import { ProtocolError, secretOf, secretSize, version } from "../agent/Frame.ts"
 import { type ToAgent, ToNode } from "../agent/Protocol.ts"
 import type { ContainerId } from "../domain/Identity.ts"
-import { SandboxError, SandboxLost } from "../domain/SandboxError.ts"
+import { type FileRefusal, SandboxError, SandboxLost } from "../domain/SandboxError.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import * as Attachment from "./Attachment.ts"
 import { Docker, statusOf } from "./Docker.ts"
@@ -21,7 +20,7 @@ export type CommandNews = Extract<ToNode, { readonly type: "ended" | "notStarted
 
 export interface Answer {
   readonly value?: unknown
-  readonly failure?: FailureReason | undefined
+  readonly failure?: FileRefusal | undefined
 }
 
 export interface AgentLink {

@@ -8,7 +8,6 @@ import type { Channels } from "../Channels.ts"
 import * as Kernel from "../Kernel.ts"
 import type { Resize, Start, ToNode } from "../Protocol.ts"
 import { type Input, pipeInput, terminalInput } from "./Input.ts"
-import { firstOwn } from "../search/Program.ts"
 import { Output } from "./Output.ts"
 import { defaultPath, find, isFolder } from "./Paths.ts"
 import { type Processes, signalName } from "./Processes.ts"
@@ -22,9 +21,8 @@ const drainMs = 100
 export class Commands {
   private readonly processes: Processes
   private readonly terminals = new Map<number, number>()
-  /** Those that wait for room, and those that run. */
+  /** Those that wait for room. */
   private readonly starting = new Set<number>()
-  private readonly running = new Set<number>()
   private readonly channels: Channels
   private readonly tell: (message: ToNode) => void
   /** The environment of every command. */
@@ -42,9 +40,7 @@ export class Commands {
     let problem = this.spawn(message)
     if (problem === full) {
       this.starting.add(command)
-      const hasRoom = await this.processes.killLargest(
-        (other) => !this.running.has(other) && other < firstOwn,
-      )
+      const hasRoom = await this.processes.killLargest()
       // It was killed meanwhile.
       if (!this.starting.delete(command)) return
       if (hasRoom) problem = this.spawn(message)
@@ -95,7 +91,6 @@ export class Commands {
       for (const descriptor of stdio.keep) Kernel.close(descriptor)
       return reasons[-pid] ?? `the system refuses it with error ${-pid}`
     }
-    this.running.add(command)
     const outputs = this.follow(message, stdio)
     ended = (child) => void this.end(command, child, outputs, before)
     return undefined
@@ -106,7 +101,6 @@ export class Commands {
     const limits = limitsMet(before)
     // What forks without end would leave no room for anything else.
     if (limits.includes("pids")) await this.processes.kill(command)
-    this.running.delete(command)
     this.terminals.delete(command)
     this.tell({
       type: "ended",

@@ -15,8 +15,7 @@ type Exit = (child: Kernel.Reaped) => void
 
 export class Processes {
   private readonly resource: number
-  private readonly plain: bigint
-  private readonly exits = new Map<number, Exit>()
+  private readonly children = new Map<number, { readonly command: number; readonly exit: Exit }>()
   /** Opened while this process may still open it. */
   private readonly oomScore: number | undefined
 
@@ -24,7 +23,6 @@ export class Processes {
     const resource = resources.find((resource) => Kernel.setSoftLimit(resource, base))
     if (resource === undefined) throw new Error("no resource limit can be set")
     this.resource = resource
-    this.plain = base
     this.oomScore = open("/proc/self/oom_score_adj")
     process.on("SIGCHLD", () => this.reap())
   }
@@ -36,11 +34,11 @@ export class Processes {
     this.score("1000")
     try {
       const pid = Kernel.spawn(program)
-      if (pid > 0) this.exits.set(pid, exit)
+      if (pid > 0) this.children.set(pid, { command, exit })
       return pid
     } finally {
       this.score("0")
-      Kernel.setSoftLimit(this.resource, this.plain)
+      Kernel.setSoftLimit(this.resource, base)
     }
   }
 
@@ -72,11 +70,12 @@ export class Processes {
     return false
   }
 
-  /** Kills what the one of these commands left running that left the most; says whether there was anything. */
-  async killLargest(isEligible: (command: number) => boolean) {
+  /** Kills what the ended command left running that left the most; says whether there was anything. */
+  async killLargest() {
+    const running = new Set([...this.children.values()].map(({ command }) => command))
     const counts = new Map<number, number>()
     for (const { command } of this.all()) {
-      if (isEligible(command)) counts.set(command, (counts.get(command) ?? 0) + 1)
+      if (!running.has(command)) counts.set(command, (counts.get(command) ?? 0) + 1)
     }
     const [largest] = [...counts].sort(([, a], [, b]) => b - a)
     return largest !== undefined && (await this.kill(largest[0]))
@@ -99,9 +98,9 @@ export class Processes {
 
   private reap() {
     for (let child = Kernel.reap(); child !== undefined; child = Kernel.reap()) {
-      const exit = this.exits.get(child.pid)
-      this.exits.delete(child.pid)
-      exit?.(child)
+      const known = this.children.get(child.pid)
+      this.children.delete(child.pid)
+      known?.exit(child)
     }
   }
 

@@ -142,28 +142,6 @@ export type FileOperation =
   | Watch
   | Changes
 
-/** Why an operation did not succeed. */
-export const FailureReason = Schema.Literal(
-  "outside",
-  "missing",
-  "not_a_file",
-  "not_a_directory",
-  "no_space",
-  "denied",
-  /** Something stands there already. */
-  "exists",
-  /** A folder is not empty, and was not to go with all that is in it. */
-  "not_empty",
-  /** A name is too long, a folder would go into itself, or the workspace itself is meant. */
-  "bad_path",
-  "bad_pattern",
-  /** The bytes that came are not as many as were announced. */
-  "aborted",
-  /** The system refused for another reason: an error of the disk, too many open files. */
-  "failed",
-)
-export type FailureReason = typeof FailureReason.Type
-
 const Count = Schema.NonNegativeInt
 const Path = Schema.String.pipe(Schema.maxLength(8192))
 

@@ -1,7 +1,8 @@
 /** Does what a node asks of the files of the sandbox, and answers each request once. */
 import type { Channels } from "../Channels.ts"
 import * as Contents from "./Contents.ts"
-import type { FailureReason, FileOperation } from "./FileProtocol.ts"
+import type { FileRefusal } from "../../domain/SandboxError.ts"
+import type { FileOperation } from "./FileProtocol.ts"
 import * as Folders from "./Folders.ts"
 import { defaultPath } from "../commands/Paths.ts"
 import type { Processes } from "../commands/Processes.ts"
@@ -20,7 +21,7 @@ export interface FilesOptions {
   readonly searchTime?: number
 }
 
-export type FileAnswer = { readonly value: unknown } | { readonly failure: FailureReason }
+export type FileAnswer = { readonly value: unknown } | { readonly failure: FileRefusal }
 
 export class Files {
   private readonly channels: Channels

@@ -1,16 +1,16 @@
 /** An operation that is not done, with the reason that its node is told. */
-import type { FailureReason } from "./FileProtocol.ts"
+import type { FileRefusal } from "../../domain/SandboxError.ts"
 
 export class Refusal extends Error {
-  readonly reason: FailureReason
+  readonly reason: FileRefusal
 
-  constructor(reason: FailureReason) {
+  constructor(reason: FileRefusal) {
     super(reason)
     this.reason = reason
   }
 }
 
-export const reasonOf = (error: unknown): FailureReason => {
+export const reasonOf = (error: unknown): FileRefusal => {
   if (error instanceof Refusal) return error.reason
   return reasons[codeOf(error) ?? ""] ?? "failed"
 }
@@ -19,7 +19,7 @@ export const reasonOf = (error: unknown): FailureReason => {
 export const codeOf = (error: unknown) =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined
 
-const reasons: Readonly<Record<string, FailureReason>> = {
+const reasons: Readonly<Record<string, FileRefusal>> = {
   ENOENT: "missing",
   ELOOP: "missing",
   ENOTDIR: "not_a_directory",

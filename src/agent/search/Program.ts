@@ -4,10 +4,8 @@ import * as Kernel from "../Kernel.ts"
 import { defaultPath } from "../commands/Paths.ts"
 import type { Processes } from "../commands/Processes.ts"
 
-/** The agent's own programs have numbers from here on, above those of the node's commands. */
-export const firstOwn = 2 ** 48
-
-let lastNumber = firstOwn
+/** Above the numbers of the node's commands. */
+let lastNumber = 2 ** 48
 
 export interface ProgramOptions {
   readonly path: string
