@@ -30,11 +30,12 @@ export class Channel {
   private told = 0
   /** What was written and is not acknowledged, from byte `acknowledged` on. */
   private readonly kept: Array<Uint8Array> = []
-  private acknowledged = 0
+  acknowledged = 0
   private sent = 0
   /** Where in `kept` what is not sent begins. */
   private next = { chunk: 0, byte: 0 }
-  private written = 0
+  /** Bytes that were to be sent, from the beginning of the channel. */
+  written = 0
   private ending = false
   private endSent = false
   private gotEnd = false
@@ -83,10 +84,12 @@ export class Channel {
     this.handler.data(chunk)
   }
 
+  /** Says whether that was news. */
   receiveEnd() {
-    if (this.gotEnd) return
+    if (this.gotEnd) return false
     this.gotEnd = true
     this.handler.end()
+    return true
   }
 
   receiveClose() {
@@ -104,11 +107,14 @@ export class Channel {
     if (waited) this.handler.drain?.()
   }
 
+  /** Says whether that was news. */
   acknowledge(offset: number) {
     if (offset > this.sent || offset < this.acknowledged)
       throw new ProtocolError(`channel ${this.id} acknowledges ${offset}`)
+    const isNew = offset > this.acknowledged
     this.forgetUntil(offset)
     this.flush()
+    return isNew
   }
 
   /** The link is new: the other end has `offset` bytes. */

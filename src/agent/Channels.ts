@@ -4,12 +4,16 @@
  * re-attachment: nothing is lost or doubled by a link that breaks. Channel 0 carries the messages, as
  * `u32 length | JSON`. Both ends use this class; whoever makes one sends the first `resync`.
  */
-import { Channel, type ChannelHandler } from "./Channel.ts"
+import { Channel, type ChannelHandler, window } from "./Channel.ts"
 import { encode, FrameReader, Kind, maxPayload, ProtocolError } from "./Frame.ts"
 import { MessageReader, messageOf, parse } from "./Messages.ts"
 
-/** Frames of one resync, at most. */
+/** Frames of one resync, at most, and the channels in it: more than a node ever has open. */
 const maxResync = 64
+const maxChannels = 20_000
+
+/** Bytes that may come for nothing, at most: a window each of many channels that are closed at once. */
+const maxWorthless = 256 * window
 
 export interface ChannelsOptions {
   /** Writes to the link. */
@@ -26,8 +30,15 @@ export class Channels {
   private attachment = 0
   private attached = false
   private readonly messages: Channel
-  /** Channels that were closed before the message that opens them was sent. */
-  private readonly closing: Array<number> = []
+  /** Channels that the node closed, until the agent has acknowledged the message that opens them. */
+  private readonly closed: Array<{ readonly id: number; readonly after: number }> = []
+  /** Those of them that wait for that message to be sent. */
+  private closing: Array<number> = []
+  /**
+   * Bytes and frames that may still come for nothing: what was on its way to a channel that the node closed. An
+   * agent that goes on with them would only keep its node busy.
+   */
+  private worthless = 0
 
   constructor(options: ChannelsOptions) {
     this.options = options
@@ -43,7 +54,7 @@ export class Channels {
       },
       drain: () => {
         for (const channel of this.open_.values()) channel.flush()
-        for (const id of this.closing.splice(0)) this.put(Kind.close, id)
+        this.sendCloses()
       },
     })
   }
@@ -58,6 +69,7 @@ export class Channels {
     this.attachment = attachment
     this.reader = this.makeReader()
     this.attached = false
+    this.allowWorthless(2 * this.open_.size)
     const state = [...this.open_.values()].map(({ id, received }) => [id, received])
     const payload = Buffer.from(JSON.stringify(state))
     for (let at = 0; at === 0 || at < payload.length; at += maxPayload) {
@@ -74,7 +86,7 @@ export class Channels {
   open(id: number, handler: ChannelHandler): Channel {
     const channel = new Channel(id, handler, {
       send: (kind, payload) => {
-        if (kind === Kind.close && this.messages.waiting > 0) this.closing.push(id)
+        if (kind === Kind.close) this.close(id)
         else if (this.attached) this.put(kind, id, payload)
       },
       // The message that opens a channel at the agent comes before what is written to it.
@@ -90,7 +102,11 @@ export class Channels {
   private makeReader() {
     this.resync = []
     return new FrameReader(this.attachment, {
-      data: (id, piece) => this.open_.get(id)?.receive(piece),
+      data: (id, piece) => {
+        const channel = this.open_.get(id)
+        if (channel === undefined) this.charge(piece.length)
+        else channel.receive(piece)
+      },
       frame: (kind, id, payload) => {
         if (kind === Kind.resync) {
           if (this.attached || this.resync.length === maxResync) throw new ProtocolError("a resync too many")
@@ -99,18 +115,47 @@ export class Channels {
           return
         }
         const channel = this.open_.get(id)
-        if (channel === undefined) return
-        if (kind === Kind.end) channel.receiveEnd()
+        if (channel === undefined) this.charge(payload.length)
+        else if (kind === Kind.end) this.chargeUnless(channel.receiveEnd())
         else if (kind === Kind.close) channel.receiveClose()
-        else if (kind === Kind.acknowledge) channel.acknowledge(numberOf(payload))
+        else if (kind === Kind.acknowledge) this.chargeUnless(channel.acknowledge(numberOf(payload)))
       },
     })
+  }
+
+  private chargeUnless(isNew: boolean) {
+    if (!isNew) this.charge(0)
+  }
+
+  private charge(bytes: number) {
+    this.worthless -= bytes + 1
+    if (this.worthless < 0 && !this.options.follows) throw new ProtocolError("too much that nobody waits for")
+  }
+
+  private allowWorthless(bytes: number) {
+    this.worthless = Math.min(this.worthless + bytes, maxWorthless)
+  }
+
+  /** The node closes; an agent that does not know the channel yet hears of it after the message that opens it. */
+  private close(id: number) {
+    const { acknowledged, waiting, written } = this.messages
+    // A window of bytes that come one by one, and the end.
+    this.allowWorthless(2 * window + 16)
+    while (this.closed.length > 0 && this.closed[0]!.after <= acknowledged) this.closed.shift()
+    this.closed.push({ id, after: written })
+    this.closing.push(id)
+    if (this.attached && waiting === 0) this.sendCloses()
+  }
+
+  private sendCloses() {
+    for (const id of this.closing.splice(0)) this.put(Kind.close, id)
   }
 
   private resume(payload: Buffer) {
     const state = parse(payload)
     if (!Array.isArray(state) || !state.every(Array.isArray))
       throw new ProtocolError("a resync without a list")
+    if (state.length > maxChannels) throw new ProtocolError("a resync of too many channels")
     const received = new Map<unknown, unknown>(state.map(([id, offset]) => [id, offset]))
     for (const channel of this.open_.values()) {
       const offset = received.get(channel.id)
@@ -120,8 +165,12 @@ export class Channels {
       else channel.rewind(0)
     }
     this.attached = true
+    // Of the messages that come again, some open what is closed by now.
+    const known = Number(received.get(0) ?? 0)
+    this.closing = this.closed.filter(({ after }) => after > known).map(({ id }) => id)
     for (const channel of this.open_.values()) channel.resume()
     if (this.options.follows) return
+    if (this.messages.waiting === 0) this.sendCloses()
     // Closed by the node while there was no link.
     for (const id of received.keys()) {
       if (Number.isInteger(id) && !this.open_.has(id as number)) this.put(Kind.close, (id as number) >>> 0)

@@ -112,6 +112,7 @@ export class FrameReader {
     this.channel = this.header.readUInt32BE(5)
     if (this.left > maxPayload) throw new ProtocolError(`a frame of ${this.left} bytes`)
     if (kind < Kind.data || kind > Kind.resync) throw new ProtocolError(`a frame of kind ${kind}`)
+    if (kind === Kind.data && this.left === 0) throw new ProtocolError("a frame of no bytes")
     this.kind = kind as Kind
     this.check = crc32(this.header, this.attachment)
   }

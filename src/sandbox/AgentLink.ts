@@ -75,6 +75,8 @@ export const make = Effect.fnUntraced(function* (
   let attachment: Attachment.Attachment | undefined
   let heard = performance.now()
   let over = false
+  /** Messages that the agent may still send. */
+  let due = 0
   /** The end of what the agent wrote to its standard error. */
   let complaint = ""
   let reason = ""
@@ -97,6 +99,8 @@ export const make = Effect.fnUntraced(function* (
     send: (pieces) => attachment?.write(pieces),
     message: (received) => {
       const message = decode(received)
+      // What is sent has one message in return at most, whoever still waits for it.
+      if (--due < 0) throw new ProtocolError("a message that nobody asked for")
       if (message.type === "ready") {
         if (message.version !== version) throw new ProtocolError(`an agent of version ${message.version}`)
         Deferred.unsafeDone(ready, Effect.void)
@@ -173,6 +177,7 @@ export const make = Effect.fnUntraced(function* (
   const send = (message: ToAgent) =>
     Effect.suspend(() => {
       if (over) return Effect.fail(new SandboxLost({ container }))
+      due++
       channels.send(message)
       return Effect.void
     })

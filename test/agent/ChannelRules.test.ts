@@ -3,6 +3,7 @@ import { type Channel, window } from "../../src/agent/Channel.ts"
 import { Channels } from "../../src/agent/Channels.ts"
 import { encode, Kind, maxPayload, ProtocolError } from "../../src/agent/Frame.ts"
 import { maxMessage } from "../../src/agent/Messages.ts"
+import { ChannelPair } from "../support/ChannelPair.ts"
 
 /** How many channels an end has open, that of the messages included. */
 const count = (end: Channels) => (end as unknown as { open_: Map<number, Channel> }).open_.size
@@ -210,6 +211,35 @@ describe("Channels", () => {
         ({ says }) => says(Kind.data, 0, message(Buffer.from("{oops"))),
         /JSON/,
       ],
+      ["sends a frame of no bytes", ({ node, says }) => void (open(node), says(Kind.data, 1)), /of no bytes/],
+      [
+        "speaks for ever of a channel that there is not",
+        ({ says }) => {
+          for (let count = 0; count < 1000; count++) says(Kind.data, 99, Buffer.alloc(maxPayload))
+        },
+        /nobody waits for/,
+      ],
+      [
+        "goes on for ever to a channel that was closed",
+        ({ node, says }) => {
+          open(node).close()
+          for (let count = 0; count < 1000; count++) says(Kind.data, 1, Buffer.alloc(maxPayload))
+        },
+        /nobody waits for/,
+      ],
+      [
+        "says for ever what it has said",
+        ({ node, says }) => {
+          open(node)
+          for (let count = 0; count < 1000; count++) says(Kind.end, 1)
+        },
+        /nobody waits for/,
+      ],
+      [
+        "resumes with more channels than there ever are",
+        ({ says }) => says(Kind.resync, 0, resync(Array.from({ length: 20_001 }, (_, id) => [id]))),
+        /frame of|too many channels/,
+      ],
       ["ends the messages", ({ says }) => says(Kind.end, 0), /messages ended/],
       ["closes the messages", ({ says }) => says(Kind.close, 0), /messages ended/],
     ]
@@ -219,18 +249,17 @@ describe("Channels", () => {
         assert.throws(() => tell(attached()), because)
       })
     }
+  })
 
-    it("speaks of channels that there are not, and is not listened to", () => {
-      const { node, says, sent } = attached()
-      const before = sent.length
-      for (let count = 0; count < 1000; count++) {
-        says(Kind.data, 99, Buffer.alloc(maxPayload))
-        says(Kind.acknowledge, 99, number(5))
-        says(Kind.end, 99)
-        says(Kind.close, 99)
-      }
-      assert.strictEqual(sent.length, before)
-      assert.strictEqual(count(node), 1)
-    })
+  it("bears what was on its way to a channel that it closed, byte by byte", () => {
+    const pair = new ChannelPair()
+    const ends = pair.open(1, { data: () => {}, end: () => {} }, { data: () => {}, end: () => {} })
+    pair.settle()
+    ends.node.close()
+    for (let byte = 0; byte < 2000; byte++) ends.agent?.write(Buffer.alloc(1))
+    ends.agent?.write(Buffer.alloc(window - 2000))
+    ends.agent?.end()
+    pair.settle()
+    assert.deepStrictEqual([count(pair.node), count(pair.agent)], [1, 1])
   })
 })

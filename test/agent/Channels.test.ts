@@ -267,6 +267,20 @@ describe("Channels", () => {
     assert.strictEqual(count(pair.agent), 1)
   })
 
+  it("closes a channel at the agent also where the message that opens it, and the close itself, were lost with the link", () => {
+    for (const isAttached of [true, false]) {
+      const pair = new ChannelPair()
+      pair.settle()
+      const [down] = flows(pair, 1)
+      if (!isAttached) pair.cut(0, 0)
+      down.from()?.close()
+      pair.cut(0, 0)
+      pair.settle()
+      assert.isDefined(down.to())
+      assert.deepStrictEqual([count(pair.node), count(pair.agent)], [1, 1])
+    }
+  })
+
   it("lets what is written to a new channel wait for the message that opens it", () => {
     const pair = new ChannelPair()
     pair.settle()

@@ -27,12 +27,13 @@ const bytesOf = ({ kind, channel, payload }: Frame) =>
 
 const payloads = FastCheck.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes))
 
+/** All that an end may send; frames of data are never empty. */
 const frames = FastCheck.array(
   FastCheck.record({
     kind: FastCheck.constantFrom(...Object.values(Kind)),
     channel: FastCheck.integer({ min: 0, max: 2 ** 32 - 1 }),
     payload: payloads,
-  }),
+  }).filter(({ kind, payload }) => kind !== Kind.data || payload.length > 0),
   { maxLength: 12 },
 )
 

@@ -225,9 +225,9 @@ layer(
         const sandbox = yield* SharedSandbox
         const { out } = yield* run(
           sandbox,
-          line("ls -l /proc/self/fd | grep -c -- '->'; ls /proc/$$/fd | paste -sd' '"),
+          line("ls /proc/$$/fd > /tmp/descriptors; paste -sd' ' /tmp/descriptors"),
         )
-        assert.match(out, /^\d+\n0 1 2( 255)?\n$/)
+        assert.match(out, /^0 1 2( 255)?\n$/)
         yield* run(sandbox, line("head -c 100000 /dev/urandom; head -c 100000 /dev/urandom >&2"))
         yield* run(sandbox, line("head -c 100000 /dev/urandom > /dev/stdout", { tty: true }))
         yield* goesOn

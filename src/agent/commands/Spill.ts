@@ -33,8 +33,9 @@ export class Spill {
     this.keep = keep
   }
 
+  /** Null where there is none, or it has gone for another stream's. */
   get path() {
-    return this.file?.path ?? null
+    return this.file !== undefined && files.includes(this.file) ? this.file.path : null
   }
 
   push(chunk: Uint8Array) {

@@ -26,7 +26,7 @@ import type {
   StatReply,
 } from "./FileProtocol.ts"
 import { Refusal } from "./Refusal.ts"
-import { entriesOf, walk } from "./Walk.ts"
+import { entriesOf, maxDepth, maxEntries, walk } from "./Walk.ts"
 import { at, type Place, refer, reopen, unless, type Workspace } from "./Workspace.ts"
 
 /** Bytes of one answer's list, well below those of a message. */
@@ -176,7 +176,7 @@ const copyFolder = async (source: FileHandle, stats: Stats, to: FileHandle, name
   await mkdir(at(to, name), { mode: 0o700 })
   const made = await refer(to, name)
   try {
-    const { entries, more } = await entriesOf(source, "", maxFolder)
+    const { entries, more } = await entriesOf(source, "", maxEntries)
     if (more) throw new Refusal("failed")
     for (const { entry } of entries) await copyEntry(source, entry.name, made, entry.name, level + 1)
     const own = await reopen(made, constants.O_RDONLY)
@@ -185,10 +185,6 @@ const copyFolder = async (source: FileHandle, stats: Stats, to: FileHandle, name
     await made.close()
   }
 }
-
-/** Folders in folders, each with open handles. */
-const maxDepth = 100
-const maxFolder = 100_000
 
 /** Names of a folder that are removed at a time. */
 const batch = 20_000

@@ -6,10 +6,10 @@ import { codeOf } from "./Refusal.ts"
 import { join, refer } from "./Workspace.ts"
 
 /** Folders in folders, at most: each holds a descriptor while it is walked. */
-const maxDepth = 100
+export const maxDepth = 100
 
 /** Entries of one folder, at most. */
-const maxEntries = 100_000
+export const maxEntries = 100_000
 
 export interface Entry {
   readonly name: string

@@ -26,7 +26,8 @@ export interface ProgramEnd {
 
 export const run = async (processes: Processes, options: ProgramOptions): Promise<ProgramEnd> => {
   const number = ++lastNumber
-  const [out, error] = [Kernel.pipe(), Kernel.pipe()]
+  const out = Kernel.pipe()
+  const error = pipeOrClose([out.read, out.write])
   let exit: (code: number | null) => void = () => {}
   const exited = new Promise<number | null>((resolve) => (exit = resolve))
   const pid = processes.spawn(
@@ -66,6 +67,16 @@ export const run = async (processes: Processes, options: ProgramOptions): Promis
   await Promise.all(streams.map(closing))
   clearTimeout(rest)
   return { code, how, complaint }
+}
+
+/** A second pipe; where there is none, the first one's ends are closed. */
+const pipeOrClose = (descriptors: ReadonlyArray<number>) => {
+  try {
+    return Kernel.pipe()
+  } catch (error) {
+    for (const descriptor of descriptors) Kernel.close(descriptor)
+    throw error
+  }
 }
 
 /** Time to read what is left once it has ended, in milliseconds. */

@@ -131,8 +131,9 @@ export class Watch {
   private async startOver() {
     this.changed.forget()
     this.inotify?.close()
-    this.inotify = new Inotify()
+    this.inotify = undefined
     this.folders = new Map()
+    this.inotify = new Inotify()
     await this.watchAll()
   }
 
