@@ -2,57 +2,20 @@
  * Files by the agent inside the container, so that no path reaches the node. What the agent says is decoded and
  * bounded here; one that sends more than was asked for costs its sandbox.
  */
-import { type Cause, Chunk, Effect, Queue, Schema, Stream, Take } from "effect"
+import { type Cause, Chunk, Effect, Fiber, Queue, Schema, Stream, Take } from "effect"
 import type { Channel } from "../agent/Channel.ts"
 import * as Protocol from "../agent/files/FileProtocol.ts"
 import { FileError, type FileRefusal, type SandboxLost } from "../domain/SandboxError.ts"
 import type { AgentLink } from "./AgentLink.ts"
 import { Chunks } from "./Chunks.ts"
-import type { SandboxFiles } from "./Sandbox.ts"
+import type { SandboxFiles } from "./SandboxFiles.ts"
 
 type Failure = FileError | SandboxLost
 
 /** What of a link its files need. */
 export type FileLink = Pick<AgentLink, "ask" | "open" | "giveUp">
 
-/** All that an agent does with files; see `FileProtocol.ts` for each. Paths in answers are relative to /workspace. */
-export interface WorkspaceFiles extends SandboxFiles {
-  readonly readLines: (
-    path: string,
-    firstLine: number,
-    lines: number,
-    maxBytes: number,
-  ) => Effect.Effect<{ readonly data: Uint8Array } & typeof Protocol.ReadLinesReply.Type, Failure>
-  /** The bytes of a file as they come; whoever takes them slowly holds up nobody else. */
-  readonly stream: (path: string, offset: number, length: number) => Stream.Stream<Uint8Array, Failure>
-  /** As `write`, of `size` bytes. Where the source fails or is shorter or longer, nothing is replaced. */
-  readonly writeStream: <E>(
-    path: string,
-    size: number,
-    source: Stream.Stream<Uint8Array, E>,
-  ) => Effect.Effect<void, Failure | E>
-  /** Adds to the end of a file. */
-  readonly append: (path: string, data: Uint8Array) => Effect.Effect<void, Failure>
-  readonly stat: (path: string) => Effect.Effect<typeof Protocol.StatReply.Type, Failure>
-  readonly makeFolder: (path: string) => Effect.Effect<void, Failure>
-  readonly move: (from: string, to: string, replace: boolean) => Effect.Effect<void, Failure>
-  readonly copy: (from: string, to: string, replace: boolean) => Effect.Effect<void, Failure>
-  readonly remove: (path: string, recursive: boolean) => Effect.Effect<void, Failure>
-  readonly glob: (
-    path: string,
-    pattern: string,
-    limit: number,
-  ) => Effect.Effect<typeof Protocol.GlobReply.Type, Failure>
-  readonly grep: (query: Omit<Protocol.Grep, "op">) => Effect.Effect<typeof Protocol.GrepReply.Type, Failure>
-  /** Begins to watch; gives the cursor to ask `changes` with. */
-  readonly watch: Effect.Effect<typeof Protocol.WatchReply.Type, Failure>
-  readonly changes: (
-    cursor: string,
-    limit: number,
-  ) => Effect.Effect<typeof Protocol.ChangesReply.Type, Failure>
-}
-
-export const make = (link: FileLink): WorkspaceFiles => {
+export const make = (link: FileLink): SandboxFiles => {
   const perform = performing(link)
 
   const collect = <A extends { readonly bytes: number }, I>(
@@ -70,8 +33,19 @@ export const make = (link: FileLink): WorkspaceFiles => {
           }),
         isShort: true,
       })
+      if (answer.bytes !== chunks.size) return yield* tooMuch(link, operation.op)
       return { ...answer, data: new Uint8Array(chunks.last(chunks.size)) }
     })
+
+  /** Of an answer that has no more entries than were asked for. */
+  const within =
+    <A>(op: string, limit: number, count: (answer: A) => number) =>
+    (answer: Effect.Effect<A, Failure>): Effect.Effect<A, Failure> =>
+      Effect.filterOrElse(
+        answer,
+        (answer) => count(answer) <= limit,
+        () => tooMuch(link, op),
+      )
 
   const writeStream = <E>(path: string, size: number, source: Stream.Stream<Uint8Array, E>) =>
     Effect.asVoid(perform({ op: "write", path, size }, Protocol.Done, { send: source }))
@@ -106,17 +80,34 @@ export const make = (link: FileLink): WorkspaceFiles => {
       ),
 
     stat: (path) => perform({ op: "stat", path }, Protocol.StatReply),
-    list: (path, depth, limit) => perform({ op: "list", path, depth, limit }, Protocol.ListReply),
+    list: (path, depth, limit) =>
+      perform({ op: "list", path, depth, limit }, Protocol.ListReply).pipe(
+        within("list", limit, ({ entries }) => entries.length),
+      ),
     makeFolder: (path) => Effect.asVoid(perform({ op: "mkdir", path }, Protocol.Done)),
     move: (from, to, replace) => Effect.asVoid(perform({ op: "move", from, to, replace }, Protocol.Done)),
     copy: (from, to, replace) => Effect.asVoid(perform({ op: "copy", from, to, replace }, Protocol.Done)),
     remove: (path, recursive) => Effect.asVoid(perform({ op: "remove", path, recursive }, Protocol.Done)),
-    glob: (path, pattern, limit) => perform({ op: "glob", path, pattern, limit }, Protocol.GlobReply),
-    grep: (query) => perform({ op: "grep", ...query }, Protocol.GrepReply),
+    glob: (path, pattern, limit) =>
+      perform({ op: "glob", path, pattern, limit }, Protocol.GlobReply).pipe(
+        within("glob", limit, ({ paths }) => paths.length),
+      ),
+    grep: (query) =>
+      perform({ op: "grep", ...query }, Protocol.GrepReply).pipe(
+        within("grep", query.limit, ({ files }) =>
+          files.reduce((sum, { lines }) => sum + lines.filter(({ match }) => match).length, 0),
+        ),
+      ),
     watch: perform({ op: "watch" }, Protocol.WatchReply),
-    changes: (cursor, limit) => perform({ op: "changes", cursor, limit }, Protocol.ChangesReply),
+    changes: (cursor, limit) =>
+      perform({ op: "changes", cursor, limit }, Protocol.ChangesReply).pipe(
+        within("changes", limit, ({ paths }) => paths.length),
+      ),
   }
 }
+
+const tooMuch = (link: FileLink, op: string) =>
+  Effect.flatMap(link.giveUp(`its answer to ${op} is not what was asked for`), Effect.fail)
 
 interface Transfer<E> {
   readonly send?: Stream.Stream<Uint8Array, E>
@@ -124,12 +115,14 @@ interface Transfer<E> {
   readonly receive?: (pieces: Chunk.Chunk<Uint8Array>) => Effect.Effect<unknown>
   /** Bytes that may come. */
   readonly limit?: number
-  /** Nobody but the agent can hold it up. */
+  /** Nobody but the agent can hold it up, from its beginning to its end. */
   readonly isShort?: boolean
 }
 
 /** Time for what nobody else holds up; an agent that answers everything but this is of no use. */
 const patience = "5 minutes"
+
+type Patiently = <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | SandboxLost>
 
 const performing =
   (link: FileLink) =>
@@ -151,7 +144,7 @@ const performing =
             : Effect.fail(new FileError({ path: pathOf(operation, failure), reason: failure })),
       )
 
-    const patiently = <B, E2>(work: Effect.Effect<B, E2>): Effect.Effect<B, E2 | SandboxLost> =>
+    const patiently: Patiently = (work) =>
       Effect.flatten(
         Effect.timeoutTo(work, {
           duration: patience,
@@ -167,20 +160,21 @@ const performing =
     const streamed = Effect.acquireUseRelease(
       Effect.sync(() => new Line(link)),
       (line) =>
-        Effect.map(
-          Effect.all(
-            [
-              // What the agent does not want any more is not sent.
-              Effect.raceFirst(
-                answered(line.channel.id),
-                send === undefined ? Effect.never : Effect.zipRight(line.send(send), Effect.never),
-              ),
-              line.receive(limit, receive, nonsense),
-            ],
-            { concurrency: 2 },
-          ),
-          ([answer]) => answer,
-        ),
+        Effect.gen(function* () {
+          const answer = yield* Effect.fork(answered(line.channel.id))
+          const lost = Effect.matchEffect(Fiber.join(answer), {
+            onFailure: (error) => (error._tag === "SandboxLost" ? Effect.fail(error) : Effect.never),
+            onSuccess: () => Effect.never,
+          })
+          // What the agent does not want any more is not sent.
+          const sent =
+            send === undefined
+              ? Effect.void
+              : Effect.raceFirst(line.send(send, patiently), Fiber.await(answer))
+          const received = line.receive(limit, receive, nonsense, patiently)
+          yield* Effect.raceFirst(Effect.zipRight(sent, received), lost)
+          return yield* patiently(Fiber.join(answer))
+        }),
       (line) => Effect.sync(() => line.channel.close()),
     )
     return isShort ? patiently(streamed) : streamed
@@ -201,27 +195,31 @@ class Line {
     })
   }
 
-  send<E>(source: Stream.Stream<Uint8Array, E>) {
+  send<E>(source: Stream.Stream<Uint8Array, E>, patiently: Patiently) {
     return Effect.zipRight(
-      Stream.runForEach(source, (chunk) =>
-        Effect.async<void>((resume) => {
-          this.drained = () => resume(Effect.void)
-          this.channel.write(chunk)
-          if (this.channel.waiting === 0) resume(Effect.void)
-        }),
-      ),
+      Stream.runForEach(source, (chunk) => {
+        this.channel.write(chunk)
+        return this.channel.waiting === 0 ? Effect.void : patiently(this.drains)
+      }),
       Effect.sync(() => this.channel.end()),
     )
   }
 
+  private readonly drains = Effect.async<void>((resume) => {
+    this.drained = () => resume(Effect.void)
+    if (this.channel.waiting === 0) resume(Effect.void)
+  })
+
   /** Until the agent has said all. */
-  receive<E>(
+  receive(
     limit: number,
     take: Transfer<never>["receive"],
-    nonsense: (why: string) => Effect.Effect<never, E>,
-  ): Effect.Effect<void, E> {
+    nonsense: (why: string) => Effect.Effect<never, SandboxLost>,
+    patiently: Patiently,
+  ): Effect.Effect<void, SandboxLost> {
     let left = limit
-    const next: Effect.Effect<void, E> = Effect.flatMap(Queue.takeBetween(this.chunks, 1, 1024), (came) => {
+    const piece = patiently(Queue.takeBetween(this.chunks, 1, 1024))
+    const next: Effect.Effect<void, SandboxLost> = Effect.flatMap(piece, (came) => {
       const pieces = Chunk.filter(came, (piece) => piece !== undefined)
       const bytes = Chunk.reduce(pieces, 0, (sum, { length }) => sum + length)
       left -= bytes

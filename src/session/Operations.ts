@@ -14,6 +14,7 @@ import {
   type SessionError,
   SessionMoved,
   TooManyOperations,
+  type UnknownTemplate,
 } from "../domain/SessionError.ts"
 import * as Registry from "../tools/Registry.ts"
 import type { AnyOwnerTool, OwnerCall } from "../tools/Tool.ts"
@@ -34,6 +35,7 @@ const nothingRan = new Set([
   "unavailable",
   "session_moved",
   "session_closed",
+  "unknown_template",
 ])
 
 interface Entry {
@@ -61,7 +63,7 @@ export const make = (
   session: SessionId,
   claim: { readonly current: Claim },
   rows: SessionRows["Type"],
-  callOf: (tool: AnyOwnerTool, operation: Operation) => OwnerCall,
+  callOf: (tool: AnyOwnerTool, operation: Operation) => Effect.Effect<OwnerCall, UnknownTemplate>,
   onLost: (container: ContainerId) => Effect.Effect<void>,
 ): Operations => {
   const entries = new Map<OperationId, Entry>()
@@ -148,7 +150,7 @@ export const make = (
   const handle = (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome> =>
     Schema.decodeUnknown(tool.input)(operation.input).pipe(
       Effect.orDie,
-      Effect.flatMap((input) => tool.handler(input, callOf(tool, operation))),
+      Effect.flatMap((input) => Effect.flatMap(callOf(tool, operation), (call) => tool.handler(input, call))),
       Effect.flatMap((output) =>
         Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), (encoded): Outcome => ({
           _tag: "Answered",

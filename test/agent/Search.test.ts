@@ -5,7 +5,7 @@ import { dirname } from "node:path"
 import { rulesOf } from "../../src/agent/search/Ignores.ts"
 import { glob } from "../../src/agent/search/Patterns.ts"
 import { find } from "../../src/agent/commands/Paths.ts"
-import type { WorkspaceFiles } from "../../src/sandbox/AgentFiles.ts"
+import type { SandboxFiles } from "../../src/sandbox/SandboxFiles.ts"
 import { LocalFiles } from "../support/LocalFiles.ts"
 
 const path = process.env["PATH"] ?? ""
@@ -31,7 +31,7 @@ const setUp = (contents: Readonly<Record<string, string | Buffer>>) =>
   })
 
 /** `path:line:text`, with `-` for context. */
-const grep = (files: WorkspaceFiles, path: string, options: Partial<Parameters<WorkspaceFiles["grep"]>[0]>) =>
+const grep = (files: SandboxFiles, path: string, options: Partial<Parameters<SandboxFiles["grep"]>[0]>) =>
   Effect.map(files.grep({ ...query, path, ...options }), ({ files, ...rest }) => ({
     ...rest,
     lines: files.flatMap(({ path, lines }) =>

@@ -35,7 +35,8 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       forget: (id) => Effect.sync(() => void forgotten.push(id)),
       files: {
         ...quick.files,
-        read: () => Effect.as(Deferred.await(release), { data: Buffer.from("text"), size: 4 }),
+        read: () =>
+          Effect.as(Deferred.await(release), { data: Buffer.from("text"), size: 4, mode: 0o644, bytes: 4 }),
       },
     }
     const memory = MemoryRows.make()
@@ -45,7 +46,7 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       session,
       claim,
       memory.rows,
-      () => FakeSandbox.call(sandbox ?? Effect.succeed(held)),
+      () => Effect.succeed(FakeSandbox.call(sandbox ?? Effect.succeed(held))),
       () => Effect.sync(() => void losses++),
     )
     return {

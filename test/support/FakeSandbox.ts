@@ -1,9 +1,10 @@
 /** Stand-ins for the boundary below the tools: a sandbox, and what a call knows of its session. */
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { CommandId, type CommandEnd, type CommandSpec } from "../../src/domain/Command.ts"
 import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Limits } from "../../src/sandbox/Limits.ts"
-import type { Sandbox, SandboxFiles } from "../../src/sandbox/Sandbox.ts"
+import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
+import type { SandboxFiles } from "../../src/sandbox/SandboxFiles.ts"
 import type { Template } from "../../src/sandbox/Templates.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 
@@ -24,8 +25,21 @@ export const make = (
   ...given,
   files: {
     read: absent("files.read"),
+    readLines: absent("files.readLines"),
+    stream: () => Stream.dieMessage("files.stream is no part of this test"),
     write: absent("files.write"),
+    writeStream: absent("files.writeStream"),
+    append: absent("files.append"),
+    stat: absent("files.stat"),
     list: absent("files.list"),
+    makeFolder: absent("files.makeFolder"),
+    move: absent("files.move"),
+    copy: absent("files.copy"),
+    remove: absent("files.remove"),
+    glob: absent("files.glob"),
+    grep: absent("files.grep"),
+    watch: absent("files.watch")(),
+    changes: absent("files.changes"),
     ...given.files,
   },
 })

@@ -10,6 +10,7 @@ import { Processes } from "../../src/agent/commands/Processes.ts"
 import type { FileRequest, ToAgent } from "../../src/agent/Protocol.ts"
 import type { Answer } from "../../src/sandbox/AgentLink.ts"
 import * as AgentFiles from "../../src/sandbox/AgentFiles.ts"
+import type { SandboxFiles } from "../../src/sandbox/SandboxFiles.ts"
 import { SandboxLost } from "../../src/domain/SandboxError.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
 
@@ -19,9 +20,9 @@ export class LocalFiles extends Effect.Tag("codegen-mcp/test/LocalFiles")<
     /** The folder that stands for /workspace. */
     readonly root: string
     readonly processes: Processes
-    readonly files: AgentFiles.WorkspaceFiles
+    readonly files: SandboxFiles
     /** Files of the same folder whose programs are looked for along `path`. */
-    readonly withPath: (path: string, searchTime?: number) => Effect.Effect<AgentFiles.WorkspaceFiles>
+    readonly withPath: (path: string, searchTime?: number) => Effect.Effect<SandboxFiles>
   }
 >() {
   static readonly layer = Layer.scoped(

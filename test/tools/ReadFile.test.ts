@@ -11,7 +11,8 @@ const read = (file: Uint8Array, offset?: number) => {
       read: (path, offset, length) =>
         Effect.sync(() => {
           asked.push([path, offset, length])
-          return { data: file.subarray(offset, offset + length), size: file.length }
+          const data = file.subarray(offset, offset + length)
+          return { data, size: file.length, mode: 0o644, bytes: data.length }
         }),
     },
   })

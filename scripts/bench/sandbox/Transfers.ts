@@ -1,7 +1,6 @@
 /** Bytes through the `Sandbox` interface, beside the same through the engine's exec; and what a slow reader costs. */
 import type Dockerode from "dockerode"
 import { Effect, Stream } from "effect"
-import type { WorkspaceFiles } from "../../../src/sandbox/AgentFiles.ts"
 import type {
   CommandNotStarted,
   FileError,
@@ -18,7 +17,7 @@ export const transfers = (docker: Dockerode) =>
   Effect.gen(function* () {
     const sandbox = yield* Node.acquire
     const container = yield* EngineExec.startTwin(docker, yield* EngineExec.describe(docker, sandbox.id))
-    const files = sandbox.files as WorkspaceFiles
+    const { files } = sandbox
     const read = files.stream(file, 0, size).pipe(
       Stream.runFold(0, (sum, chunk) => sum + chunk.length),
       Effect.flatMap(isWhole),

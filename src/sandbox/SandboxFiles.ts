@@ -1,0 +1,60 @@
+/**
+ * The files of one sandbox, below /workspace, by absolute path. A path that leads out, also through links, is refused.
+ * `FileProtocol.ts` says what each operation does.
+ */
+import type { Effect, Stream } from "effect"
+import type * as Protocol from "../agent/files/FileProtocol.ts"
+import type { FileError, SandboxLost } from "../domain/SandboxError.ts"
+
+type Failure = FileError | SandboxLost
+
+/** Paths in answers are relative to /workspace. Sizes and offsets are in bytes. */
+export interface SandboxFiles {
+  /** Up to `length` bytes from `offset`, with the size of the whole file. */
+  readonly read: (
+    path: string,
+    offset: number,
+    length: number,
+  ) => Effect.Effect<{ readonly data: Uint8Array } & typeof Protocol.ReadReply.Type, Failure>
+  readonly readLines: (
+    path: string,
+    firstLine: number,
+    lines: number,
+    maxBytes: number,
+  ) => Effect.Effect<{ readonly data: Uint8Array } & typeof Protocol.ReadLinesReply.Type, Failure>
+  /** The bytes of a file as they come; whoever takes them slowly holds up nobody else. */
+  readonly stream: (path: string, offset: number, length: number) => Stream.Stream<Uint8Array, Failure>
+  /** Replaces or makes the file, with the folders above it, in one step: no reader sees half of it. */
+  readonly write: (path: string, data: Uint8Array) => Effect.Effect<void, Failure>
+  /** As `write`, of `size` bytes. Where the source fails or is shorter or longer, nothing is replaced. */
+  readonly writeStream: <E>(
+    path: string,
+    size: number,
+    source: Stream.Stream<Uint8Array, E>,
+  ) => Effect.Effect<void, Failure | E>
+  /** Adds to the end of a file. */
+  readonly append: (path: string, data: Uint8Array) => Effect.Effect<void, Failure>
+  readonly stat: (path: string) => Effect.Effect<typeof Protocol.StatReply.Type, Failure>
+  /** The entries below a folder, `depth` levels deep, in order of their paths; `limit` at most. */
+  readonly list: (
+    path: string,
+    depth: number,
+    limit: number,
+  ) => Effect.Effect<typeof Protocol.ListReply.Type, Failure>
+  readonly makeFolder: (path: string) => Effect.Effect<void, Failure>
+  readonly move: (from: string, to: string, replace: boolean) => Effect.Effect<void, Failure>
+  readonly copy: (from: string, to: string, replace: boolean) => Effect.Effect<void, Failure>
+  readonly remove: (path: string, recursive: boolean) => Effect.Effect<void, Failure>
+  readonly glob: (
+    path: string,
+    pattern: string,
+    limit: number,
+  ) => Effect.Effect<typeof Protocol.GlobReply.Type, Failure>
+  readonly grep: (query: Omit<Protocol.Grep, "op">) => Effect.Effect<typeof Protocol.GrepReply.Type, Failure>
+  /** Begins to watch; gives the cursor to ask `changes` with. */
+  readonly watch: Effect.Effect<typeof Protocol.WatchReply.Type, Failure>
+  readonly changes: (
+    cursor: string,
+    limit: number,
+  ) => Effect.Effect<typeof Protocol.ChangesReply.Type, Failure>
+}
