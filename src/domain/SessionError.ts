@@ -106,5 +106,6 @@ export class UnknownTemplate extends Schema.TaggedError<UnknownTemplate>()("Unkn
   override get message() {
     return `There is no template ${this.template}. There is: ${this.known.join(", ")}.`
   }
-  readonly next = "Name one of these, or leave it out for the default; the operator adds more in TEMPLATES."
+  readonly next =
+    "Open a session with one of these, or with none for the default; the operator adds more in TEMPLATES."
 }

@@ -1,9 +1,10 @@
 /** This node's Docker engine: the only module that imports dockerode. */
-import { Context, Effect, Layer, Option, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import Dockerode from "dockerode"
 import { SandboxError } from "../domain/SandboxError.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
+import { settingOf, Templates } from "./Templates.ts"
 
 /** The engine could not be used at start; the message says what to do. */
 export class EngineUnusable extends Schema.TaggedError<EngineUnusable>()("EngineUnusable", {
@@ -31,15 +32,11 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
     ) => Effect.Effect<A, SandboxError>
   }
 >() {
-  /** Fails where there is no engine, no permission, or an image is missing. */
+  /** Fails where there is no engine, no permission, or a template's image or runtime is missing. */
   static readonly layer = Layer.effect(
     Docker,
     Effect.gen(function* () {
-      const images = [
-        [yield* settings.sandboxImage.config, settings.sandboxImage.name],
-        [yield* settings.agentImage.config, settings.agentImage.name],
-      ] as const
-      const runtime = yield* settings.sandboxRuntime.config
+      const templates = yield* Templates
       const docker = new Dockerode()
       const use = <A>(operation: SandboxError["operation"], call: (docker: Dockerode) => Promise<A>) =>
         Effect.tryPromise({
@@ -55,13 +52,7 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
         Effect.flatMap(Schema.decodeUnknown(EngineInfo)),
         Effect.mapError(unusable),
       )
-      if (Option.isSome(runtime) && !(runtime.value in info.Runtimes)) {
-        return yield* new EngineUnusable({
-          problem: `The Docker engine has no runtime ${runtime.value} (SANDBOX_RUNTIME).`,
-          remedy: `It has: ${Object.keys(info.Runtimes).join(", ")}.`,
-        })
-      }
-      const [, agent] = yield* Effect.forEach(images, ([image, setting]) =>
+      const inspect = (image: string, setting: string) =>
         use("inspect", (docker) => docker.getImage(image).inspect()).pipe(
           Effect.mapError((error) =>
             statusOf(error) === 404
@@ -71,16 +62,26 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
                 })
               : unusable(error),
           ),
-        ),
-      )
+        )
+      for (const template of templates.all) {
+        const { image, runtime } = template
+        if (runtime !== undefined && !(runtime in info.Runtimes)) {
+          return yield* new EngineUnusable({
+            problem: `The Docker engine has no runtime ${runtime} (${settingOf(template, "runtime")}).`,
+            remedy: `It has: ${Object.keys(info.Runtimes).join(", ")}.`,
+          })
+        }
+        yield* inspect(image, settingOf(template, "image"))
+      }
+      const agent = yield* inspect(yield* settings.agentImage.config, settings.agentImage.name)
       return {
         engine: info.ID,
-        agent: (agent?.Id ?? "").replace("sha256:", "").slice(0, 12),
+        agent: agent.Id.replace("sha256:", "").slice(0, 12),
         memory: info.MemTotal,
         use,
       }
     }),
-  )
+  ).pipe(Layer.provide(Templates.layer))
 }
 
 /** The engine's HTTP status where it answered with one. */

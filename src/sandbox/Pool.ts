@@ -3,7 +3,7 @@
  * doubles the pool's size, a quiet minute takes one away; both within bounds. It is refilled by one at a time, and
  * not while a caller waits for a start of its own. The scope given to `make` ends the refilling.
  */
-import { Clock, Effect, Option, Queue, type Scope } from "effect"
+import { Clock, Effect, Either, Option, Queue, type Scope } from "effect"
 
 export interface PoolStatus {
   readonly ready: number
@@ -28,6 +28,8 @@ export interface PoolOptions<A, E> {
   /** Whether one that waited still lives. */
   readonly isUsable: (waiting: A) => boolean
   readonly drop: (spare: A) => Effect.Effect<void>
+  /** Is told of a start that nobody waited for and that failed; the next one is tried later and later. */
+  readonly failed: (error: E) => Effect.Effect<void>
 }
 
 export const make = <A, E>({
@@ -36,6 +38,7 @@ export const make = <A, E>({
   launch,
   isUsable,
   drop,
+  failed,
 }: PoolOptions<A, E>): Effect.Effect<Pool<A, E>, never, Scope.Scope> =>
   Effect.gen(function* () {
     let ready: Array<A> = []
@@ -44,6 +47,8 @@ export const make = <A, E>({
     let hits = 0
     let misses = 0
     let quietSince = yield* milliseconds
+    /** After the next start that fails. */
+    let rest = pause
     const looks = yield* Queue.dropping<void>(1)
     const refill = Queue.offer(looks, undefined)
 
@@ -83,9 +88,16 @@ export const make = <A, E>({
       ready = ready.filter(isUsable)
       for (const spare of ready.splice(size)) yield* drop(spare)
       if (ready.length === size || waiting > 0) return
-      const made = yield* Effect.option(launch)
-      if (Option.isSome(made)) ready.push(made.value)
-      yield* Option.isSome(made) ? refill : Effect.sleep(pause)
+      const made = yield* Effect.either(launch)
+      if (Either.isLeft(made)) {
+        yield* failed(made.left)
+        yield* Effect.sleep(rest)
+        rest = Math.min(rest * 2, longestPause)
+      } else {
+        ready.push(made.right)
+        rest = pause
+        yield* refill
+      }
     })
     yield* Effect.forkScoped(Effect.interruptible(Effect.forever(round)))
 
@@ -101,4 +113,5 @@ const milliseconds = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos 
 
 /** In milliseconds. */
 const pause = 1_000
+const longestPause = 16_000
 const quiet = 60_000

@@ -110,6 +110,10 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
               launch: launch(template),
               isUsable: ({ sandbox }) => sandboxes.has(sandbox.id),
               drop: ({ sandbox }) => remove(sandbox.id),
+              failed: (error) =>
+                error._tag === "Capacity"
+                  ? Effect.void
+                  : Effect.logWarning(`no sandbox of ${template.name} could be kept ready`, error.message),
             }),
             (pool) => [template.name, pool] as const,
           ),

@@ -5,6 +5,7 @@
 import type { Context } from "effect"
 import type Dockerode from "dockerode"
 import seccomp from "../../docker/seccomp.json" with { type: "json" }
+import { defaultPath } from "../agent/commands/Paths.ts"
 import type { NodeIdentity } from "../domain/NodeIdentity.ts"
 import * as AgentVolume from "./AgentVolume.ts"
 import type { Disk } from "./Disk.ts"
@@ -103,7 +104,7 @@ export const specification = ({ uid, agentVolume, disks, image, template, identi
     },
   }
   const env = {
-    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    PATH: defaultPath,
     ...Object.fromEntries(
       image.env.map((variable) => {
         const at = variable.indexOf("=")

@@ -1,5 +1,6 @@
 /** The kinds of sandbox that this node offers: `default`, made of the SANDBOX_ settings, and those of TEMPLATES. */
 import { Config, ConfigError, Context, Effect, Either, Layer, Option, Schema } from "effect"
+import { UnknownTemplate } from "../domain/SessionError.ts"
 import { settings } from "../Settings.ts"
 
 const Bytes = Schema.Int.pipe(Schema.positive())
@@ -68,12 +69,18 @@ export const totalMemory = ({ medium, memory, workspace, home, tmp }: Template) 
 
 export const defaultTemplate = "default"
 
+/** What an operator sets to change one of a template's fields. */
+export const settingOf = (
+  { name }: Template,
+  field: "image" | "runtime" | "memory" | "pids" | "workspace" | "home" | "tmp",
+) => (name === defaultTemplate ? `SANDBOX_${field.toUpperCase()}` : `\`${field}\` of ${name} in TEMPLATES`)
+
 export class Templates extends Context.Tag("codegen-mcp/sandbox/Templates")<
   Templates,
   {
     readonly all: ReadonlyArray<Template>
     readonly standard: Template
-    readonly get: (name: string) => Template | undefined
+    readonly find: (name: string) => Effect.Effect<Template, UnknownTemplate>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -93,7 +100,10 @@ export class Templates extends Context.Tag("codegen-mcp/sandbox/Templates")<
         openFiles: settings.sandboxOpenFiles.config,
         env: Config.succeed({}),
         mounts: Config.succeed([]),
-        pool: Config.all({ least: settings.poolMin.config, most: settings.poolMax.config }),
+        pool: Config.map(
+          Config.all({ least: settings.poolMin.config, most: settings.poolMax.config }),
+          ({ least, most }) => ({ least, most: Math.max(least, most) }),
+        ),
       })
       const configured = yield* Effect.flatMap(settings.templates.config, (text) =>
         Either.mapLeft(Schema.decodeEither(Configured, { onExcessProperty: "error" })(text), (error) =>
@@ -110,7 +120,16 @@ export class Templates extends Context.Tag("codegen-mcp/sandbox/Templates")<
           pool: { least: pool_min ?? 0, most: Math.max(pool_min ?? 0, pool_max ?? standard.pool.most) },
         })),
       ]
-      return { all, standard, get: (name) => all.find((template) => template.name === name) }
+      return {
+        all,
+        standard,
+        find: (name) => {
+          const found = all.find((template) => template.name === name)
+          return found === undefined
+            ? Effect.fail(new UnknownTemplate({ template: name, known: all.map(({ name }) => name) }))
+            : Effect.succeed(found)
+        },
+      }
     }),
   )
 }

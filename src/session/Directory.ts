@@ -5,7 +5,7 @@ import { answering } from "../database/Database.ts"
 import { type Principal, randomId, SessionId } from "../domain/Identity.ts"
 import type { SessionSummary } from "../domain/Session.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
-import { SessionClosed, SessionNotFound, TooManySessions, UnknownTemplate } from "../domain/SessionError.ts"
+import { SessionClosed, SessionNotFound, TooManySessions } from "../domain/SessionError.ts"
 import { defaultTemplate, Templates } from "../sandbox/Templates.ts"
 import { settings } from "../Settings.ts"
 import { Sessions } from "./Sessions.ts"
@@ -39,9 +39,7 @@ export const layer = Layer.effect(
     return {
       open: Effect.fn("SessionDirectory.open")(
         function* (principal, name, lifetime, template = defaultTemplate) {
-          if (templates.get(template) === undefined) {
-            return yield* new UnknownTemplate({ template, known: templates.all.map(({ name }) => name) })
-          }
+          yield* templates.find(template)
           // One at a time of a principal, so that none passes the limit beside another, and of two callers that
           // open one name at once, the second finds the first's row.
           yield* sql`SELECT pg_advisory_xact_lock(hashtextextended(${principal}, 0))`

@@ -7,7 +7,6 @@ import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import type { SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { SessionClosed, SessionNotFound, Unavailable } from "../domain/SessionError.ts"
-import { SandboxError } from "../domain/SandboxError.ts"
 import { Limits } from "../sandbox/Limits.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
 import { defaultTemplate, type Template, Templates } from "../sandbox/Templates.ts"
@@ -68,18 +67,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
 
       const hold = (id: SessionId): Held => {
         const claim: { current: Claim } = { current: unclaimed }
-        const template = () => templates.get(claim.current.template)
-        const make = Effect.suspend(() => {
-          const known = template()
-          return known === undefined
-            ? Effect.fail(
-                new SandboxError({
-                  operation: "create",
-                  cause: `this node has no template ${claim.current.template} (TEMPLATES)`,
-                }),
-              )
-            : makeWithRoom(known)
-        })
+        const template = Effect.suspend(() => templates.find(claim.current.template))
+        const make = Effect.flatMap(template, makeWithRoom)
         const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make }, rows)
         const operations = Operations.make(
           id,
@@ -87,15 +76,15 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           rows,
           (tool, operation) => {
             held.usedAt = performance.now()
-            return {
+            return Effect.map(template, (template) => ({
               operation: operation.id,
               session: { id, name: claim.current.name, epoch: claim.current.epoch },
               ownerNode: node,
               edgeNode: operation.edgeNode,
               limits,
-              template: template() ?? templates.standard,
+              template,
               sandbox: sandbox.acquire(tool.changes),
-            }
+            }))
           },
           sandbox.lose,
         )

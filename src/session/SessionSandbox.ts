@@ -4,7 +4,8 @@
  */
 import { Effect } from "effect"
 import type { ContainerId, SessionId } from "../domain/Identity.ts"
-import { WorkspaceLost } from "../domain/SessionError.ts"
+import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
+import { type UnknownTemplate, WorkspaceLost } from "../domain/SessionError.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Sandboxes } from "../sandbox/Sandboxes.ts"
 import type { OwnerCall } from "../tools/Tool.ts"
@@ -13,7 +14,7 @@ import type { Claim, SessionRows } from "./SessionRows.ts"
 /** The node's sandboxes, as one session uses them. */
 export interface SandboxSource extends Pick<Sandboxes["Type"], "holds" | "remove"> {
   /** A new one, made by the session's template. */
-  readonly make: ReturnType<Sandboxes["Type"]["make"]>
+  readonly make: Effect.Effect<Sandbox, SandboxError | Capacity | UnknownTemplate>
 }
 
 export interface SessionSandbox {

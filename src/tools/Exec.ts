@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import type { CommandEnd, CommandSpec, OutputPiece } from "../domain/Command.ts"
 import { OperationId } from "../domain/Identity.ts"
 import type { Limits } from "../sandbox/Limits.ts"
-import type { Template } from "../sandbox/Templates.ts"
+import { settingOf, type Template } from "../sandbox/Templates.ts"
 import { absolute, CheckpointState, notSaved, optional, ownerTool, WorkspacePath } from "./Tool.ts"
 
 const EnvironmentName = Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/))
@@ -171,14 +171,14 @@ const statuses = {
 
 /** The limits that the command met, in sentences. */
 const noteOf = (end: CommandEnd, limits: Limits["Type"], template: Template) => {
-  const folder = (path: string, size: number, setting: string) =>
-    `${path} is full: it holds ${mebibytes(size)} (${setting}). Delete files that are not needed.`
+  const folder = (path: string, field: "workspace" | "home" | "tmp") =>
+    `${path} is full: it holds ${mebibytes(template[field])} (${settingOf(template, field)}). Delete files that are not needed.`
   const sentences = {
-    memory: `The sandbox ran out of memory and a process was killed; its limit is ${mebibytes(template.memory)} (SANDBOX_MEMORY).`,
-    pids: `The sandbox could not start more processes; its limit is ${template.pids} (SANDBOX_PIDS). What the command left running was killed.`,
-    workspace: folder("/workspace", template.workspace, "SANDBOX_WORKSPACE"),
-    home: folder("/home/agent", template.home, "SANDBOX_HOME"),
-    tmp: folder("/tmp", template.tmp, "SANDBOX_TMP"),
+    memory: `The sandbox ran out of memory and a process was killed; its limit is ${mebibytes(template.memory)} (${settingOf(template, "memory")}).`,
+    pids: `The sandbox could not start more processes; its limit is ${template.pids} (${settingOf(template, "pids")}). What the command left running was killed.`,
+    workspace: folder("/workspace", "workspace"),
+    home: folder("/home/agent", "home"),
+    tmp: folder("/tmp", "tmp"),
   }
   const spilled = Object.values(end.spilled)
   return [

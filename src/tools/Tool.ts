@@ -10,7 +10,13 @@ import type { Outcome } from "../domain/Operation.ts"
 import type { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionSummary } from "../domain/Session.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
-import type { SessionClosed, SessionMoved, Unavailable, WorkspaceLost } from "../domain/SessionError.ts"
+import type {
+  SessionClosed,
+  SessionMoved,
+  Unavailable,
+  UnknownTemplate,
+  WorkspaceLost,
+} from "../domain/SessionError.ts"
 import type { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Template } from "../sandbox/Templates.ts"
@@ -26,7 +32,7 @@ export interface OwnerCall {
   /** The session's sandbox, started where there is none yet. */
   readonly sandbox: Effect.Effect<
     Sandbox,
-    SandboxError | Capacity | WorkspaceLost | SessionClosed | SessionMoved | Unavailable
+    SandboxError | Capacity | UnknownTemplate | WorkspaceLost | SessionClosed | SessionMoved | Unavailable
   >
 }
 

@@ -52,6 +52,15 @@ describe("Docker", () => {
     }),
   )
 
+  it.live("names the template whose image or runtime there is not", () =>
+    Effect.gen(function* () {
+      const image = yield* problem({ TEMPLATES: '{"big": {"image": "codegen-mcp-no-such-image:1"}}' })
+      assert.include(image, "`image` of big in TEMPLATES")
+      const runtime = yield* problem({ TEMPLATES: '{"odd": {"runtime": "no-such-runtime"}}' })
+      assert.include(runtime, "no-such-runtime (`runtime` of odd in TEMPLATES)")
+    }),
+  )
+
   it.live("names an unknown runtime, and those that there are", () =>
     Effect.gen(function* () {
       const message = yield* problem({ SANDBOX_RUNTIME: "no-such-runtime" })

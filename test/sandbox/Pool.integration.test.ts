@@ -55,9 +55,9 @@ describe("Sandboxes with a pool", () => {
   it.live("make room for another template at the cost of those that nobody has asked for", () =>
     Effect.gen(function* () {
       const { make } = yield* Sandboxes
-      const { get, standard } = yield* Templates
+      const { find } = yield* Templates
       yield* full(2)
-      const other = get("other") ?? standard
+      const other = yield* find("other")
       const made = yield* Effect.replicateEffect(make(other), 3, { concurrency: "unbounded" })
       assert.lengthOf(made, 3)
       const refused = yield* Effect.timed(Effect.flip(make(other)))
@@ -124,8 +124,8 @@ describe("A template", () => {
   it.live("gives its sandboxes their limits, environment and mounts", () =>
     Effect.gen(function* () {
       const { make } = yield* Sandboxes
-      const { get, standard } = yield* Templates
-      const sandbox = yield* make(get("own") ?? standard)
+      const { find } = yield* Templates
+      const sandbox = yield* make(yield* find("own"))
       assert.strictEqual(yield* output(sandbox, 'echo "$GREETING $LANG $HOME"'), "hello C /home/agent\n")
       yield* output(sandbox, "ls -d /machine/bin && ! touch /machine/x 2> /dev/null")
       const { use } = yield* Docker

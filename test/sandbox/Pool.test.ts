@@ -7,6 +7,7 @@ const pool = (least: number, most: number, startTime: Duration.DurationInput = 0
   Effect.gen(function* () {
     const dead = new Set<number>()
     const dropped: Array<number> = []
+    const failures: Array<string> = []
     const state = { launched: 0, failing: false, starting: 0, most: 0 }
     const made = yield* Pool.make({
       least,
@@ -20,8 +21,9 @@ const pool = (least: number, most: number, startTime: Duration.DurationInput = 0
       }),
       isUsable: (one) => !dead.has(one),
       drop: (one) => Effect.sync(() => void dropped.push(one)),
+      failed: (error) => Effect.sync(() => void failures.push(error)),
     })
-    return { ...made, dead, dropped, state }
+    return { ...made, dead, dropped, failures, state }
   })
 
 /** Lets the pool do what it does at once. */
@@ -128,16 +130,19 @@ describe("Pool", () => {
     }),
   )
 
-  it.scoped("tries again each second where a start fails, and tells a caller why", () =>
+  it.scoped("tries again, ever more seldom, where a start fails, says so, and tells a caller why", () =>
     Effect.gen(function* () {
-      const { state, status, take } = yield* pool(2, 4)
+      const { failures, state, status, take } = yield* pool(2, 4)
       state.failing = true
       yield* settle
       assert.strictEqual(status().ready, 0)
       assert.strictEqual(yield* Effect.flip(take), "full")
+      yield* TestClock.adjust("1 hours")
+      assert.isAbove(failures.length, 100)
+      assert.isBelow(failures.length, 300)
       state.failing = false
-      yield* settle
-      assert.strictEqual(status().ready, 4)
+      yield* TestClock.adjust("1 minutes")
+      assert.strictEqual(status().ready, status().size)
     }),
   )
 

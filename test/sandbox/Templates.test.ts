@@ -13,7 +13,7 @@ const MiB = 1024 * 1024
 describe("Templates", () => {
   it.effect("offers the one that the settings make, by the name `default`", () =>
     Effect.gen(function* () {
-      const { all, get, standard } = yield* templates({
+      const { all, find, standard } = yield* templates({
         SANDBOX_IMAGE: "mine",
         SANDBOX_MEMORY: String(300 * MiB),
         SANDBOX_CPUS: "1.5",
@@ -21,7 +21,7 @@ describe("Templates", () => {
         POOL_MAX: "7",
       })
       assert.deepStrictEqual(all, [standard])
-      assert.strictEqual(get("default"), standard)
+      assert.strictEqual(yield* find("default"), standard)
       assert.deepInclude(standard, {
         name: "default",
         image: "mine",
@@ -37,7 +37,7 @@ describe("Templates", () => {
 
   it.effect("offers those of TEMPLATES, which are as `default` in what they leave out", () =>
     Effect.gen(function* () {
-      const { all, get, standard } = yield* configured({
+      const { all, find, standard } = yield* configured({
         small: { memory: 64 * MiB, open_files: 99 },
         own: {
           image: "other",
@@ -50,30 +50,33 @@ describe("Templates", () => {
         all.map(({ name }) => name),
         ["default", "small", "own"],
       )
-      assert.deepStrictEqual(get("small"), {
+      assert.deepStrictEqual(yield* find("small"), {
         ...standard,
         name: "small",
         memory: 64 * MiB,
         openFiles: 99,
         pool: { least: 0, most: standard.pool.most },
       })
-      assert.deepInclude(get("own"), {
+      assert.deepInclude(yield* find("own"), {
         image: "other",
         runtime: "runsc",
         env: { GREETING: "hello" },
         mounts: [{ source: "/srv/data", target: "/data", read_only: true }],
         memory: standard.memory,
       })
-      assert.isUndefined(get("none"))
+      assert.deepStrictEqual(
+        (yield* Effect.flip(find("none"))).known,
+        all.map(({ name }) => name),
+      )
     }),
   )
 
   it.effect("keeps none of another template ready before it is asked for, unless it says so", () =>
     Effect.gen(function* () {
-      const { get } = yield* configured({ rare: {}, busy: { pool_min: 6 }, capped: { pool_max: 1 } })
-      assert.deepStrictEqual(get("rare")?.pool, { least: 0, most: 4 })
-      assert.deepStrictEqual(get("busy")?.pool, { least: 6, most: 6 })
-      assert.deepStrictEqual(get("capped")?.pool, { least: 0, most: 1 })
+      const { find } = yield* configured({ rare: {}, busy: { pool_min: 6 }, capped: { pool_max: 1 } })
+      assert.deepStrictEqual((yield* find("rare")).pool, { least: 0, most: 4 })
+      assert.deepStrictEqual((yield* find("busy")).pool, { least: 6, most: 6 })
+      assert.deepStrictEqual((yield* find("capped")).pool, { least: 0, most: 1 })
     }),
   )
 
