@@ -36,6 +36,7 @@ export const removeOthers = (age: Duration.Duration) =>
   Effect.gen(function* () {
     const docker = yield* Docker
     const own = yield* acquire
+    yield* removeUnfinished(age)
     const { Volumes } = yield* docker.use("list", (docker) =>
       docker.listVolumes({ filters: { label: [label] } }),
     )
@@ -60,6 +61,22 @@ export const removeOthers = (age: Duration.Duration) =>
     )
   })
 
+/** Removes what nodes that died as they filled a volume did it with, which keeps that volume in use. */
+export const removeUnfinished = (age: Duration.Duration) =>
+  Effect.gen(function* () {
+    const docker = yield* Docker
+    const found = yield* docker.use("list", (docker) =>
+      docker.listContainers({ all: true, filters: { label: [label] } }),
+    )
+    const before = Date.now() - Duration.toMillis(age)
+    yield* Effect.forEach(
+      found.filter(({ Created }) => Created * 1000 < before),
+      ({ Id }) =>
+        Effect.ignore(docker.use("remove", (docker) => docker.getContainer(Id).remove({ force: true }))),
+      { discard: true },
+    )
+  })
+
 /** Fills a new volume: the engine does, while it makes a container of the agent image, which never runs. */
 const fill = Effect.fnUntraced(function* (proof: string) {
   const docker = yield* Docker
@@ -72,6 +89,7 @@ const fill = Effect.fnUntraced(function* (proof: string) {
         name,
         Image: image,
         Cmd: ["none"],
+        Labels: { [label]: "" },
         NetworkDisabled: true,
         HostConfig: { Mounts: [{ Type: "volume", Source: name, Target: "/agent" }] },
       }),
