@@ -1,10 +1,7 @@
 /** What a node leaves on its machine when it stops and when it is killed: nothing, once another has cleaned up. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer } from "effect"
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { isDeepStrictEqual } from "node:util"
+import { readdirSync } from "node:fs"
 import { closeSession } from "../../src/tools/CloseSession.ts"
 import { exec } from "../../src/tools/Exec.ts"
 import { openSession } from "../../src/tools/OpenSession.ts"
@@ -18,12 +15,6 @@ import { until } from "../support/Until.ts"
 
 const MiB = 1024 * 1024
 
-/** Whether this process is root beside its engine, with loop devices. */
-const able =
-  process.getuid?.() === 0 &&
-  existsSync("/dev/loop-control") &&
-  (process.env["DOCKER_HOST"] ?? "unix:").startsWith("unix:")
-
 /** Of each template, one sandbox waits. */
 const pooled = 2
 
@@ -36,22 +27,6 @@ const settings = (disks: string) => ({
   }),
   SHUTDOWN_TIMEOUT: "10 seconds",
 })
-
-/** A folder for the disks of one cluster, and a watch on what that has. */
-const machine = Effect.gen(function* () {
-  const disks = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "codegen-mcp-leaks-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true })),
-  )
-  return { disks, traces: yield* Traces.watch(disks) }
-})
-
-/** Waits until it is so, and says what differs where it never is. */
-const comesTo = <A>(look: Effect.Effect<A>, expected: A) =>
-  until(look, (now) => isDeepStrictEqual(now, expected)).pipe(
-    Effect.catchAllDefect(() => look),
-    Effect.map((now) => assert.deepStrictEqual(now, expected)),
-  )
 
 const clusterOf = (env: Readonly<Record<string, string>>) =>
   Effect.map(Layer.build(TestCluster.layer({ nodes: 1, env })), Context.get(TestCluster))
@@ -107,11 +82,11 @@ const openedAt = (client: TestClient, node: string, template: string | undefined
 const kinds = [undefined, "disk", undefined, "disk"]
 
 describe("A node", () => {
-  const whereAble = able ? it.scopedLive : it.scopedLive.skip
+  const whereAble = Traces.able ? it.scopedLive : it.scopedLive.skip
 
   whereAble("that stops leaves nothing on its machine, nor does a session that is closed before", () =>
     Effect.gen(function* () {
-      const { disks, traces } = yield* machine
+      const { disks, traces } = yield* Traces.machine
       // Nobody comes to clean up after it, itself included.
       const cluster = yield* clusterOf({ ...settings(disks), RECONCILE_INTERVAL: "10 minutes" })
       const look = traces(cluster)
@@ -141,7 +116,7 @@ describe("A node", () => {
       const before = performance.now()
       yield* cluster.stop("node-1")
       console.log(`SIGTERM to the end of the process: ${Math.round(performance.now() - before)} ms`)
-      yield* comesTo(look, Traces.nothing)
+      yield* Traces.comesTo(look, Traces.nothing)
     }),
   )
 
@@ -149,7 +124,7 @@ describe("A node", () => {
     "that is killed as it fills its pool leaves what another node removes, at no cost to that one",
     () =>
       Effect.gen(function* () {
-        const { disks, traces } = yield* machine
+        const { disks, traces } = yield* Traces.machine
         const cluster = yield* clusterOf(settings(disks))
         const look = traces(cluster)
         const [survivor] = (yield* cluster.state).nodes
@@ -178,7 +153,7 @@ describe("A node", () => {
         for (const kind of ["containers", "volumes", "devices", "processes"] as const) {
           assert.isAbove(left[kind].length, before[kind].length, kind)
         }
-        yield* comesTo(look, before)
+        yield* Traces.comesTo(look, before)
         console.log(`kill -9 to the machine as before: ${Math.round(performance.now() - killed)} ms`)
         yield* Effect.forEach([...running, starting], Fiber.await)
         yield* Effect.forEach([...sessions, last], (session) => closed(client, session))

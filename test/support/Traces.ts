@@ -2,13 +2,24 @@
  * What the nodes of one cluster have on this machine: containers, volumes, loop devices, disk images, processes.
  * Others may use the same engine meanwhile; what is theirs does not count.
  */
+import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Schema } from "effect"
 import { execFileSync } from "node:child_process"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import type { Readable } from "node:stream"
+import { isDeepStrictEqual } from "node:util"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { labels } from "../../src/sandbox/Specification.ts"
 import type { TestCluster } from "./TestCluster.ts"
+import { until } from "./Until.ts"
+
+/** Whether this process is root beside its engine, with loop devices. */
+export const able =
+  process.getuid?.() === 0 &&
+  existsSync("/dev/loop-control") &&
+  (process.env["DOCKER_HOST"] ?? "unix:").startsWith("unix:")
 
 export interface Traces {
   readonly containers: ReadonlyArray<string>
@@ -31,8 +42,26 @@ const Event = Schema.parseJson(
   }),
 )
 
-/** Watches from now on; gives the way to look. `disks` is the nodes' DISK_DIR, theirs alone. */
-export const watch = Effect.fnUntraced(function* (disks: string) {
+/** A folder for the disks of one cluster, its DISK_DIR, and the way to look at what that has from now on. */
+export const machine = Effect.gen(function* () {
+  const disks = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "codegen-mcp-traces-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true })),
+  )
+  return { disks, traces: yield* watch(disks) }
+})
+
+/** Waits until it is so, for twice the usual time, and says what differs where it never is. */
+export const comesTo = <A>(look: Effect.Effect<A>, expected: A) => {
+  const wait = until(look, (now) => isDeepStrictEqual(now, expected))
+  return wait.pipe(
+    Effect.catchAllDefect(() => wait),
+    Effect.catchAllDefect(() => look),
+    Effect.map((now) => assert.deepStrictEqual(now, expected)),
+  )
+}
+
+const watch = Effect.fnUntraced(function* (disks: string) {
   const { use } = yield* Effect.map(Layer.build(Docker.layer), Context.get(Docker))
   /** Every container that any cluster made since, and its cluster. */
   const made = new Map<string, string | undefined>()
