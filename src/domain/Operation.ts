@@ -24,3 +24,7 @@ export const Outcome = Schema.Union(
   Schema.TaggedStruct("Failed", { state: Schema.Literal("failed", "interrupted"), failure: Failure }),
 )
 export type Outcome = typeof Outcome.Type
+
+/** What a caller gets: the end, or `Running` where it does not wait for that, and the operation goes on. */
+export const Reply = Schema.Union(Outcome, Schema.TaggedStruct("Running", { output: Schema.Unknown }))
+export type Reply = typeof Reply.Type

@@ -24,7 +24,8 @@ export const serverInfo = { name: "codegen-mcp", title: "CodeGen MCP", version: 
 const instructions =
   "Each session is an isolated Linux sandbox with a workspace at /workspace. Write files with write_file, run commands " +
   "with exec (pytest, node --test, git and build tools are there; there is no network), read results from its answer. " +
-  "Files and processes stay between calls."
+  "A command that takes long answers `running`: go on with read_output and its operation_id. Files and processes stay " +
+  "between calls."
 
 /** Answers one request. `callTool` runs a tool for the connection; an interrupt closes the server. */
 export const respond = (

@@ -2,7 +2,7 @@
 import type { CallToolResult, Tool as McpTool } from "@modelcontextprotocol/sdk/types.js"
 import { JSONSchema, ParseResult, Schema } from "effect"
 import { type Explained, type Failure, failureOf } from "../domain/Failure.ts"
-import type { Outcome } from "../domain/Operation.ts"
+import type { Reply } from "../domain/Operation.ts"
 import * as Registry from "../tools/Registry.ts"
 import type { AnyTool } from "../tools/Tool.ts"
 
@@ -45,8 +45,8 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
   return { failure: invalid(issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")) }
 }
 
-export const resultOf = (outcome: Outcome): CallToolResult =>
-  outcome._tag === "Failed" ? failed(outcome.failure) : answered(outcome.output)
+export const resultOf = (reply: Reply): CallToolResult =>
+  reply._tag === "Failed" ? failed(reply.failure) : answered(reply.output)
 
 export const answered = (output: unknown): CallToolResult => ({
   content: [{ type: "text", text: JSON.stringify(output) }],

@@ -62,12 +62,11 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
                   Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), answered),
                 )
               : Effect.map(
-                  sessions.call(session, {
-                    id: operationId.right,
-                    tool: tool.name,
-                    input: given.input,
-                    edgeNode: node,
-                  }),
+                  sessions.call(
+                    session,
+                    { id: operationId.right, tool: tool.name, input: given.input, edgeNode: node },
+                    tool.partial?.waitMs(given.decoded),
+                  ),
                   resultOf,
                 ),
           ).pipe(Effect.catchAll((error) => Effect.succeed(refused(error))))

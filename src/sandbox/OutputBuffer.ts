@@ -31,7 +31,9 @@ export class OutputBuffer {
   read(after: number): OutputPiece {
     const tailSize = Math.min(this.tail.size, this.tailLimit)
     const tailStart = this.total - tailSize
-    if (after >= tailStart) return { data: this.tail.last(this.total - after), skipped: 0, skippedAt: 0 }
+    if (after >= tailStart) {
+      return { data: this.tail.last(Math.max(0, this.total - after)), skipped: 0, skippedAt: 0 }
+    }
     const head = this.head.last(Math.max(0, this.head.size - after))
     const skipped = tailStart - Math.max(after, this.head.size)
     return { data: Buffer.concat([head, this.tail.last(tailSize)]), skipped, skippedAt: head.length }

@@ -11,6 +11,7 @@ import { Limits } from "../sandbox/Limits.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
 import { defaultTemplate, type Template, Templates } from "../sandbox/Templates.ts"
 import { settings } from "../Settings.ts"
+import { SessionCommands } from "../tools/SessionCommands.ts"
 import * as Operations from "./Operations.ts"
 import { type Claim, SessionRows } from "./SessionRows.ts"
 import * as SessionSandbox from "./SessionSandbox.ts"
@@ -70,7 +71,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         const template = Effect.suspend(() => templates.find(claim.current.template))
         const make = Effect.flatMap(template, makeWithRoom)
         const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make }, rows)
-        const operations = Operations.make(
+        const commands = new SessionCommands()
+        const operations: Operations.Operations = Operations.make(
           id,
           claim,
           rows,
@@ -83,6 +85,9 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               edgeNode: operation.edgeNode,
               limits,
               template,
+              commands,
+              isRunning: (other) => operations.running().includes(other),
+              outcomeOf: operations.ended,
               sandbox: sandbox.acquire(tool.changes),
             }))
           },

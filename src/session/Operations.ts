@@ -7,7 +7,7 @@ import { Deferred, Effect, Exit, Fiber, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { type Explained, failureOf } from "../domain/Failure.ts"
 import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
-import type { Operation, Outcome } from "../domain/Operation.ts"
+import type { Operation, Outcome, Reply } from "../domain/Operation.ts"
 import { SandboxLost } from "../domain/SandboxError.ts"
 import {
   OperationIdReused,
@@ -20,7 +20,7 @@ import * as Registry from "../tools/Registry.ts"
 import type { AnyOwnerTool, OwnerCall } from "../tools/Tool.ts"
 import { type Claim, interrupted, type SessionRows } from "./SessionRows.ts"
 
-/** Operations of one session that run at once. */
+/** Operations of one session that run at once: of those that change anything, and of the others. */
 const maxRunning = 64
 
 /** Ended operations whose outcome is kept for a caller that has not fetched it. */
@@ -39,6 +39,8 @@ const nothingRan = new Set([
 ])
 
 interface Entry {
+  readonly tool: AnyOwnerTool
+  readonly operation: Operation
   readonly inputHash: string
   readonly outcome: Deferred.Deferred<Outcome, SessionError>
   fiber: Fiber.RuntimeFiber<void> | undefined
@@ -49,10 +51,17 @@ export interface Operations {
   /** Begins an operation, or joins the one of that id. */
   readonly begin: (operation: Operation) => Effect.Effect<void, OperationIdReused | TooManyOperations>
   /**
-   * The outcome, or `undefined` after `waitMs` milliseconds without one. `SessionMoved` for an id that is not
-   * known here, which says: begin it again, under the same id.
+   * The outcome; after `waitMs` milliseconds without one, how it stands where `partial` and its tool can say that,
+   * and `undefined` otherwise. `SessionMoved` for an id that is not known here, which says: begin it again, under the
+   * same id.
    */
-  readonly outcome: (id: OperationId, waitMs: number) => Effect.Effect<Outcome | undefined, SessionError>
+  readonly reply: (
+    id: OperationId,
+    waitMs: number,
+    partial: boolean,
+  ) => Effect.Effect<Reply | undefined, SessionError>
+  /** How an operation of the session ended; undefined while it runs, and where none is known. Takes nothing away. */
+  readonly ended: (id: OperationId) => Effect.Effect<Outcome | undefined, SessionError>
   readonly running: () => ReadonlyArray<OperationId>
   /** Ends all that run as interrupted. */
   readonly interrupt: Effect.Effect<void>
@@ -77,11 +86,15 @@ export const make = (
       if (known.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
       return
     }
-    if (running().length >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
     const tool = Registry.find(operation.tool)
     if (tool === undefined || tool.place !== "owner")
       return yield* Effect.dieMessage(`no tool ${operation.tool}`)
+    // Commands that run for long leave room for those that look after them.
+    const alike = [...entries.values()].filter((entry) => !entry.ended && entry.tool.changes === tool.changes)
+    if (alike.length >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
     const entry: Entry = {
+      tool,
+      operation,
       inputHash,
       outcome: yield* Deferred.make<Outcome, SessionError>(),
       fiber: undefined,
@@ -148,16 +161,12 @@ export const make = (
     )
 
   const handle = (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome> =>
-    Schema.decodeUnknown(tool.input)(operation.input).pipe(
-      Effect.orDie,
-      Effect.flatMap((input) => Effect.flatMap(callOf(tool, operation), (call) => tool.handler(input, call))),
-      Effect.flatMap((output) =>
-        Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), (encoded): Outcome => ({
-          _tag: "Answered",
-          state: tool.stateOf?.(output) ?? "succeeded",
-          output: encoded,
-        })),
-      ),
+    withCall(tool, operation, tool.handler).pipe(
+      Effect.map(({ encoded, output }): Outcome => ({
+        _tag: "Answered",
+        state: tool.stateOf?.(output) ?? "succeeded",
+        output: encoded,
+      })),
       Effect.tapError((error) => (error instanceof SandboxLost ? onLost(error.container) : Effect.void)),
       Effect.catchAll((error: Explained) =>
         Effect.succeed<Outcome>({ _tag: "Failed", state: "failed", failure: failureOf(error) }),
@@ -167,13 +176,37 @@ export const make = (
       ),
     )
 
+  /** Asks something of a tool, with what an operation gives it. */
+  const withCall = (tool: AnyOwnerTool, { input, ...operation }: Operation, ask: AnyOwnerTool["handler"]) =>
+    Effect.gen(function* () {
+      const decoded: unknown = yield* Effect.orDie(Schema.decodeUnknown(tool.input)(input))
+      const output: unknown = yield* ask(decoded, yield* callOf(tool, { ...operation, input }))
+      return { output, encoded: yield* Effect.orDie(Schema.encodeUnknown(tool.output)(output)) }
+    })
+
+  /** How an operation stands that goes on; undefined where its tool cannot say. */
+  const standing = ({ tool, operation }: Entry) =>
+    tool.partial === undefined
+      ? Effect.succeed(undefined)
+      : withCall(tool, operation, tool.partial.answer).pipe(
+          Effect.map(({ encoded }): Reply => ({ _tag: "Running", output: encoded })),
+          // Then its end is near.
+          Effect.orElseSucceed(() => undefined),
+        )
+
   return {
     begin,
-    outcome: Effect.fnUntraced(function* (id, waitMs) {
+    ended: (id) =>
+      Effect.suspend(() => {
+        const entry = entries.get(id)
+        if (entry?.ended === true) return Deferred.await(entry.outcome)
+        return entry === undefined ? rows.outcome(session, id) : Effect.succeed(undefined)
+      }),
+    reply: Effect.fnUntraced(function* (id, waitMs, partial) {
       const entry = entries.get(id)
       if (entry === undefined) return yield* new SessionMoved()
       const outcome = yield* Effect.timeoutOption(Deferred.await(entry.outcome), waitMs)
-      if (Option.isNone(outcome)) return undefined
+      if (Option.isNone(outcome)) return partial ? yield* standing(entry) : undefined
       entries.delete(id)
       const index = unread.indexOf(id)
       if (index >= 0) unread.splice(index, 1)

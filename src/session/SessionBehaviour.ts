@@ -37,16 +37,16 @@ export const layer = SessionEntity.toLayer(
     )
 
     return SessionEntity.of({
-      Run: ({ payload: { operation, waitMs } }) =>
+      Run: ({ payload: { operation, waitMs, partial } }) =>
         Effect.gen(function* () {
           const operations = yield* claim
           yield* operations.begin(operation)
-          return (yield* operations.outcome(operation.id, waitMs)) ?? null
+          return (yield* operations.reply(operation.id, waitMs, partial)) ?? null
         }),
-      Read: ({ payload: { operation, waitMs } }) =>
+      Read: ({ payload: { operation, waitMs, partial } }) =>
         Effect.gen(function* () {
           const operations = yield* claim
-          return (yield* operations.outcome(operation, waitMs)) ?? null
+          return (yield* operations.reply(operation, waitMs, partial)) ?? null
         }),
       Release: () =>
         Effect.zipRight(

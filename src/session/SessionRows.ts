@@ -70,6 +70,11 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
       epoch: number,
       operation: OperationId,
     ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    /** How an operation ended; undefined while it runs, and where there is none. */
+    readonly outcome: (
+      id: SessionId,
+      operation: OperationId,
+    ) => Effect.Effect<Outcome | undefined, Unavailable>
     /** Records how an operation ended. */
     readonly finish: (
       id: SessionId,
@@ -181,6 +186,12 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
             ),
           answering,
         ),
+
+        outcome: Effect.fn("SessionRows.outcome")(function* (id, operation) {
+          const rows = yield* sql<{ outcome: unknown }>`
+            SELECT outcome FROM operation WHERE session_id = ${id} AND id = ${operation} AND state <> 'running'`
+          return rows[0] === undefined ? undefined : decodeOutcome(rows[0].outcome, operation)
+        }, answering),
 
         finish: Effect.fn("SessionRows.finish")(
           (id, epoch, operation, outcome) =>

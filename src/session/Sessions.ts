@@ -5,12 +5,12 @@
 import type { AlreadyProcessingMessage, MailboxFull, PersistenceError } from "@effect/cluster/ClusterError"
 import { Cause, Context, Effect, Layer } from "effect"
 import type { SessionId } from "../domain/Identity.ts"
-import type { Operation, Outcome } from "../domain/Operation.ts"
+import type { Operation, Reply } from "../domain/Operation.ts"
 import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from "../domain/SessionError.ts"
 import { SessionEntity } from "./SessionEntity.ts"
 
 /** One wait at the owner, in milliseconds. */
-const waitMs = 3000
+const maxWaitMs = 3000
 
 /** How long an owner is looked for, in milliseconds: several times what a takeover needs. */
 const patienceMs = 45_000
@@ -18,8 +18,15 @@ const patienceMs = 45_000
 export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
   Sessions,
   {
-    /** Runs an operation to its end. A caller that goes away does not end it. */
-    readonly call: (session: SessionId, operation: Operation) => Effect.Effect<Outcome, SessionError>
+    /**
+     * Runs an operation. Waits for its end, or for `answerMs` milliseconds where its tool can answer before; an
+     * operation ends neither by that nor by a caller that goes away.
+     */
+    readonly call: (
+      session: SessionId,
+      operation: Operation,
+      answerMs?: number,
+    ) => Effect.Effect<Reply, SessionError>
     /** Ends what its owner holds for a closed session; gives up after a few seconds and leaves it to the reconciler. */
     readonly release: (session: SessionId) => Effect.Effect<void>
   }
@@ -28,13 +35,20 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
     Sessions,
     Effect.gen(function* () {
       const client = yield* SessionEntity.client
-      const call = Effect.fn("Sessions.call")(function* (session: SessionId, operation: Operation) {
+      const call = Effect.fn("Sessions.call")(function* (
+        session: SessionId,
+        operation: Operation,
+        answerMs = Infinity,
+      ) {
         const entity = client(session)
+        const answerAt = performance.now() + answerMs
         let heardAt = performance.now()
         let known = false
         for (;;) {
-          const page: Outcome | null | "moved" = yield* answered(
-            known ? entity.Read({ operation: operation.id, waitMs }) : entity.Run({ operation, waitMs }),
+          const left = Math.max(0, Math.ceil(answerAt - performance.now()))
+          const wait = { waitMs: Math.min(left, maxWaitMs), partial: left <= maxWaitMs }
+          const page: Reply | null | "moved" = yield* answered(
+            known ? entity.Read({ operation: operation.id, ...wait }) : entity.Run({ operation, ...wait }),
           ).pipe(
             Effect.catchTag("SessionMoved", () => Effect.as(Effect.sleep("100 millis"), "moved" as const)),
           )
@@ -70,7 +84,7 @@ const answered = <A>(
   call: Effect.Effect<A, SessionError | MailboxFull | AlreadyProcessingMessage | PersistenceError>,
 ): Effect.Effect<A, SessionError> =>
   call.pipe(
-    Effect.timeoutFail({ duration: 2 * waitMs, onTimeout: () => new SessionMoved() }),
+    Effect.timeoutFail({ duration: 2 * maxWaitMs, onTimeout: () => new SessionMoved() }),
     Effect.catchTags({
       MailboxFull: () => Effect.fail(new TooManyOperations({ limit: 1024 })),
       AlreadyProcessingMessage: () => Effect.fail(new SessionMoved()),

@@ -1,6 +1,6 @@
 /** Reads one file, or a part of it. */
 import { Effect, Schema } from "effect"
-import { absolute, optional, ownerTool, WorkspacePath } from "./Tool.ts"
+import { absolute, optional, ownerTool, partialCharacter, WorkspacePath } from "./Tool.ts"
 
 /** Bytes of one answer, so that it stays below what clients pass on to a model. */
 const answerLimit = 28_000
@@ -49,14 +49,4 @@ export const readFile = ownerTool({
 const decode = (bytes: Uint8Array) => {
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)
   return Buffer.from(text).equals(bytes) && !text.includes("\0") ? text : undefined
-}
-
-/** Bytes at the end that begin a UTF-8 character without ending it: 0 to 3. */
-const partialCharacter = (bytes: Uint8Array) => {
-  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
-    const byte = bytes[bytes.length - back]!
-    if (byte < 0x80) return 0
-    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0
-  }
-  return 0
 }

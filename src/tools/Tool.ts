@@ -20,6 +20,7 @@ import type {
 import type { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Template } from "../sandbox/Templates.ts"
+import type { SessionCommands } from "./SessionCommands.ts"
 
 /** What a call on the owner's side knows of its session. */
 export interface OwnerCall {
@@ -29,6 +30,11 @@ export interface OwnerCall {
   readonly edgeNode: NodeId
   readonly limits: Limits["Type"]
   readonly template: Template
+  readonly commands: SessionCommands
+  /** Whether an operation of the session runs on this node. */
+  readonly isRunning: (id: OperationId) => boolean
+  /** How an operation of the session ended, on whatever node; undefined while it runs, and where there is none. */
+  readonly outcomeOf: (id: OperationId) => Effect.Effect<Outcome | undefined, Explained>
   /** The session's sandbox, started where there is none yet. */
   readonly sandbox: Effect.Effect<
     Sandbox,
@@ -72,6 +78,15 @@ export interface OwnerTool<I extends Schema.Struct.Fields, O extends Schema.Stru
     input: Schema.Struct<I>["Type"],
     call: OwnerCall,
   ) => Effect.Effect<Schema.Struct<O>["Type"], Explained>
+  /** Where a caller does not wait for the end: for how long it does, and what it is told then. */
+  readonly partial?: {
+    /** In milliseconds. */
+    readonly waitMs: (input: Schema.Struct<I>["Type"]) => number
+    readonly answer: (
+      input: Schema.Struct<I>["Type"],
+      call: OwnerCall,
+    ) => Effect.Effect<Schema.Struct<O>["Type"], Explained>
+  }
 }
 
 export interface EdgeTool<I extends Schema.Struct.Fields, O extends Schema.Struct.Fields> extends Shape<
@@ -92,7 +107,7 @@ export interface EdgeTool<I extends Schema.Struct.Fields, O extends Schema.Struc
 export type AnyTool = AnyOwnerTool | Erased<EdgeTool<Schema.Struct.Fields, Schema.Struct.Fields>>
 export type AnyOwnerTool = Erased<OwnerTool<Schema.Struct.Fields, Schema.Struct.Fields>>
 
-type Erased<Tool> = Omit<Tool, "input" | "output" | "handler" | "stateOf"> & {
+type Erased<Tool> = Omit<Tool, "input" | "output" | "handler" | "stateOf" | "partial"> & {
   readonly input: Schema.Schema<any, any>
   readonly output: Schema.Schema<any, any>
 } & (Tool extends { readonly handler: (input: never, call: infer Call) => infer Result }
@@ -102,6 +117,10 @@ type Erased<Tool> = Omit<Tool, "input" | "output" | "handler" | "stateOf"> & {
           call: Call,
         ) => Result extends Effect.Effect<any, infer E> ? Effect.Effect<any, E> : never
         readonly stateOf?: (output: any) => Extract<Outcome, { _tag: "Answered" }>["state"]
+        readonly partial?: {
+          readonly waitMs: (input: any) => number
+          readonly answer: (input: any, call: Call) => Effect.Effect<any, Explained>
+        }
       }
     : never)
 
@@ -125,6 +144,10 @@ export const CheckpointState = Schema.Struct({
 /** Without checkpoints nothing is saved. */
 export const notSaved = { state: "off" } as const
 
+/** How long a call may wait, in milliseconds; several clients give a call up after 30 s. */
+export const WaitMs = Schema.Number.pipe(Schema.int(), Schema.between(0, 600_000))
+export const defaultWaitMs = 20_000
+
 /** A path as callers give it: absolute, or relative to /workspace. */
 export const WorkspacePath = Schema.String.pipe(
   Schema.filter((path) => !path.includes("\0") || "must not contain a NUL character"),
@@ -133,3 +156,13 @@ export const WorkspacePath = Schema.String.pipe(
 ).annotations({ description: "Path in the workspace, relative to /workspace or absolute." })
 
 export const absolute = (path: string) => (path.startsWith("/") ? path : `/workspace/${path}`)
+
+/** Bytes at the end that begin a UTF-8 character without ending it: 0 to 3. */
+export const partialCharacter = (bytes: Uint8Array) => {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!
+    if (byte < 0x80) return 0
+    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0
+  }
+  return 0
+}

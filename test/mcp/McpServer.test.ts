@@ -47,6 +47,10 @@ describe("McpServer", () => {
         result?.["tools"].map((tool: { name: string }) => tool.name),
         [
           "exec",
+          "read_output",
+          "send_input",
+          "kill_command",
+          "list_commands",
           "write_file",
           "read_file",
           "list_files",

@@ -24,6 +24,10 @@ describe("Presentation", () => {
       listing.map(({ name }) => name),
       [
         "exec",
+        "read_output",
+        "send_input",
+        "kill_command",
+        "list_commands",
         "write_file",
         "read_file",
         "list_files",

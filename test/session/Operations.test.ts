@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { type CommandId, type CommandSpec } from "../../src/domain/Command.ts"
 import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
-import type { Operation, Outcome } from "../../src/domain/Operation.ts"
+import type { Operation, Outcome, Reply } from "../../src/domain/Operation.ts"
 import { SandboxError, SandboxLost } from "../../src/domain/SandboxError.ts"
 import { WorkspaceLost } from "../../src/domain/SessionError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
@@ -21,6 +21,10 @@ const exec = (id: string, command: string): Operation => ({
 })
 
 const read = (id: string, path = "a"): Operation => ({ ...exec(id, ""), tool: "read_file", input: { path } })
+
+/** A reply to one who waits for the end. */
+const ended = <E>(reply: Effect.Effect<Reply | undefined, E>) =>
+  Effect.map(reply, (reply) => (reply?._tag === "Running" ? assert.fail("it runs") : reply))
 
 /** Operations of a session whose sandbox ends each command once `release` is done. */
 const make = (sandbox?: OwnerCall["sandbox"]) =>
@@ -49,16 +53,18 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       () => Effect.succeed(FakeSandbox.call(sandbox ?? Effect.succeed(held))),
       () => Effect.sync(() => void losses++),
     )
+    const outcome = (id: OperationId, waitMs: number) => ended(operations.reply(id, waitMs, false))
     return {
       ...operations,
       ...memory,
+      outcome,
       claim,
       started,
       forgotten,
       losses: () => losses,
       end: Deferred.succeed(release, undefined),
       run: (operation: Operation) =>
-        Effect.zipRight(operations.begin(operation), operations.outcome(operation.id, 60_000)),
+        Effect.zipRight(operations.begin(operation), outcome(operation.id, 60_000)),
     }
   })
 

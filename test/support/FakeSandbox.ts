@@ -6,6 +6,7 @@ import type { Limits } from "../../src/sandbox/Limits.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import type { SandboxFiles } from "../../src/sandbox/SandboxFiles.ts"
 import type { Template } from "../../src/sandbox/Templates.ts"
+import { SessionCommands } from "../../src/tools/SessionCommands.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 
 const absent = (what: string) => () => Effect.dieMessage(`${what} is no part of this test`)
@@ -107,5 +108,8 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   edgeNode: NodeId.make("edge"),
   limits,
   template,
+  commands: new SessionCommands(),
+  isRunning: () => false,
+  outcomeOf: () => Effect.succeed(undefined),
   sandbox,
 })

@@ -1,0 +1,49 @@
+/** Shows what a command has written since a cursor, and whether it still runs. */
+import { Effect, Schema } from "effect"
+import { OperationId } from "../domain/Identity.ts"
+import { commandAnswer, part, standing } from "./CommandAnswer.ts"
+import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
+import { defaultWaitMs, optional, ownerTool, WaitMs } from "./Tool.ts"
+
+const Cursor = Schema.Number.pipe(Schema.int(), Schema.nonNegative())
+
+export const readOutput = ownerTool({
+  name: "read_output",
+  title: "Read a command's output",
+  description:
+    "Read what a command that exec started has written, from the cursors of the last answer on; from its beginning " +
+    "without them. Waits up to `wait_ms` for something new or for the end. Call again while `status` is `running`, " +
+    "or `more` is true.",
+  input: Schema.Struct({
+    operation_id: CommandOperation,
+    stdout_cursor: optional(Cursor.annotations({ description: "Byte of stdout to begin at; 0 otherwise." })),
+    stderr_cursor: optional(Cursor.annotations({ description: "Byte of stderr to begin at; 0 otherwise." })),
+    wait_ms: optional(
+      WaitMs.annotations({
+        description: `Time to wait for something new, in milliseconds; ${defaultWaitMs} otherwise.`,
+      }),
+    ),
+  }),
+  output: Schema.Struct({
+    ...commandAnswer,
+    operation_id: OperationId.annotations({}),
+    more: Schema.Boolean.annotations({ description: "More output is there already: call again at once." }),
+  }),
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  changes: false,
+  handler: Effect.fn("tools.read_output")(function* (
+    { operation_id, stdout_cursor = 0, stderr_cursor = 0, wait_ms = defaultWaitMs },
+    call,
+  ) {
+    const after = { stdout: stdout_cursor, stderr: stderr_cursor }
+    const command = yield* commandOf(operation_id, call)
+    if (command === undefined) {
+      const ended = yield* endedCommand(operation_id, call)
+      // Of its output only what it was answered with is left.
+      const isRead = after.stdout >= ended.stdout_cursor && after.stderr >= ended.stderr_cursor
+      return { ...ended, ...(isRead ? { stdout: "", stderr: "" } : {}), more: false }
+    }
+    const page = yield* command.sandbox.read(command.id, after, wait_ms, "output")
+    return { ...standing(command, page.end, call), ...part(page, after) }
+  }),
+})
