@@ -3,12 +3,11 @@
  * machine, the same made from Debian packages. Behind a proxy that inspects TLS, its certificates are added.
  */
 import { Effect, Option } from "effect"
-import { createReadStream, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { createReadStream, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import * as Apt from "./Apt.ts"
+import * as Debian from "./Debian.ts"
 import type { Engine } from "./Engine.ts"
 import { call, type EngineFailure, follow } from "./EngineStream.ts"
-import { run } from "../process/Command.ts"
 import * as Project from "../process/Project.ts"
 import { step } from "../process/Progress.ts"
 import { StartError } from "../process/StartError.ts"
@@ -63,44 +62,20 @@ const pull = ({ docker }: Engine): Effect.Effect<void, EngineFailure> =>
 
 const bootstrap = (engine: Engine, { install }: { readonly install: boolean }) =>
   Effect.gen(function* () {
-    const missing = [
-      ...(existsSync("/usr/bin/mmdebstrap") ? [] : ["mmdebstrap"]),
-      ...(existsSync(keyring) ? [] : ["debian-archive-keyring"]),
-    ]
-    if (missing.length > 0) {
-      yield* Apt.install(missing, {
-        allowed: install,
-        because: `the base image cannot be pulled and is made by mmdebstrap`,
-      })
-    }
     const archive = join(Project.generated, "image", `base-${process.pid}.tar`)
     yield* Effect.sync(() => mkdirSync(dirname(archive), { recursive: true }))
-    yield* mmdebstrap(engine, archive).pipe(
+    yield* Debian.make(
+      {
+        release: "bookworm",
+        architecture: engine.architecture,
+        target: archive,
+        without: ["doc", "man", "info", "locale", "lintian"].map((name) => `/usr/share/${name}/*`),
+      },
+      { install, because: "the base image cannot be pulled and is made by mmdebstrap" },
+    ).pipe(
       Effect.zipRight(importArchive(engine, archive)),
       Effect.ensuring(Effect.sync(() => rmSync(archive, { force: true }))),
     )
-  })
-
-const mmdebstrap = ({ architecture }: Engine, archive: string) =>
-  run({
-    command: "mmdebstrap",
-    args: [
-      "--variant=minbase",
-      `--architectures=${architecture === "x64" ? "amd64" : "arm64"}`,
-      `--keyring=${keyring}`,
-      '--aptopt=Apt::Install-Recommends "false"',
-      ...["doc", "man", "info", "locale", "lintian"].map(
-        (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
-      ),
-      "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-      "bookworm",
-      archive,
-      ...["debian bookworm", "debian bookworm-updates", "debian-security bookworm-security"].map(
-        (suite) => `deb http://deb.debian.org/${suite} main`,
-      ),
-    ],
-    log: Project.log("mmdebstrap"),
-    remedy: "Check that this machine reaches Debian's packages.",
   })
 
 const importArchive = ({ docker }: Engine, archive: string) => {
@@ -117,5 +92,3 @@ const importArchive = ({ docker }: Engine, archive: string) => {
 }
 
 const own = "codegen-mcp-base:bookworm"
-
-const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -35,7 +35,7 @@ export const acquire = (options: EngineOptions): Effect.Effect<Engine, StartErro
   Effect.gen(function* () {
     const found = yield* find(options)
     const engine = found ?? (yield* startOne(options))
-    return { ...engine, architecture: yield* architectureOf(engine.docker) }
+    return yield* withArchitecture(engine)
   })
 
 type Address = Omit<Engine, "architecture">
@@ -82,7 +82,7 @@ const startOne = ({ install }: EngineOptions): Effect.Effect<Address, StartError
     const docker = new Dockerode({ socketPath: usualSocket })
     if (yield* isUp(docker)) return { docker, environment: {} }
     yield* existsSync("/run/systemd/system") ? startUnit : startDaemon
-    yield* answering(docker)
+    yield* answering(docker, daemonLog)
     return { docker, environment: {} }
   })
 
@@ -111,7 +111,8 @@ const startDaemon = Effect.gen(function* () {
   )
 })
 
-const answering = (docker: Dockerode) =>
+/** Waits until an engine that was just started answers; `log` is what it writes. */
+export const answering = (docker: Dockerode, log: string) =>
   ping(docker).pipe(
     Effect.repeat({ until: (problem) => problem === undefined, schedule: Schedule.spaced("250 millis") }),
     Effect.asVoid,
@@ -119,11 +120,15 @@ const answering = (docker: Dockerode) =>
       duration: Duration.seconds(60),
       onTimeout: () =>
         new StartError({
-          problem: `The Docker engine does not answer${lastLine(daemonLog)}.`,
-          remedy: `See ${daemonLog}; inside a container, Docker needs an engine from outside (mount its socket).`,
+          problem: `The Docker engine does not answer${lastLine(log)}.`,
+          remedy: `See ${log}; inside a container, Docker needs an engine from outside (mount its socket).`,
         }),
     }),
   )
+
+/** An engine that answers, with what it runs on. */
+export const withArchitecture = (address: Address): Effect.Effect<Engine, StartError> =>
+  Effect.map(architectureOf(address.docker), (architecture) => ({ ...address, architecture }))
 
 const architectureOf = (docker: Dockerode) =>
   Effect.tryPromise(() => docker.info() as Promise<{ Architecture: string }>).pipe(

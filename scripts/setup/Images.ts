@@ -54,6 +54,20 @@ export const agent = (engine: Engine, sandboxImage: string) =>
     args: () => Effect.succeed({ SANDBOX: sandboxImage }),
   })
 
+/** Copies an image, by its name, to another engine. */
+export const copy = (from: Engine, to: Engine, name: string): Effect.Effect<void, StartError> =>
+  call(() => from.docker.getImage(name).get()).pipe(
+    Effect.flatMap((archive) => follow(to.docker, () => to.docker.loadImage(archive, { quiet: true }))),
+    Effect.catchTag("EngineFailure", ({ reason }) =>
+      Effect.fail(
+        new StartError({
+          problem: `The image ${name} could not be copied to the other engine: ${reason}.`,
+          remedy: "Check the free disk space.",
+        }),
+      ),
+    ),
+  )
+
 const acquire = (engine: Engine, recipe: Recipe): Effect.Effect<string, StartError> =>
   Effect.gen(function* () {
     const name = `codegen-mcp-${recipe.name}:${fingerprint(engine, recipe)}`

@@ -9,6 +9,7 @@ import { StartError } from "../process/StartError.ts"
 export interface Machine {
   readonly engine: Engine.Engine
   readonly sandboxImage: string
+  readonly agentImage: string
   /** What nodes need to find the engine and the agent, as environment variables. */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -26,5 +27,10 @@ export const prepare = (options: {
     const engine = yield* Engine.acquire({ install: options.install, dockerHost })
     const sandboxImage = yield* Images.sandbox(engine, options)
     const agentImage = yield* Images.agent(engine, sandboxImage)
-    return { engine, sandboxImage, environment: { ...engine.environment, AGENT_IMAGE: agentImage } }
+    return {
+      engine,
+      sandboxImage,
+      agentImage,
+      environment: { ...engine.environment, AGENT_IMAGE: agentImage },
+    }
   })

@@ -6,7 +6,12 @@ export interface TestCounts {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
+  /** The full titles of those that were skipped. */
+  readonly skippedTitles: ReadonlyArray<string>
 }
+
+/** Of a run that could not be counted. */
+export const none: TestCounts = { passed: 0, failed: 1, skipped: 0, skippedTitles: [] }
 
 /** Reads vitest's JSON report; a file that failed outside its tests counts as one failure. */
 export const read = (file: string): Effect.Effect<TestCounts, unknown> =>
@@ -16,6 +21,9 @@ export const read = (file: string): Effect.Effect<TestCounts, unknown> =>
       passed: report.numPassedTests,
       failed: report.numFailedTests + report.testResults.filter(failedOutside).length,
       skipped: report.numPendingTests + report.numTodoTests,
+      skippedTitles: report.testResults.flatMap(({ assertionResults }) =>
+        assertionResults.filter(({ status }) => skips.has(status)).map(({ fullName }) => fullName),
+      ),
     })),
   )
 
@@ -25,7 +33,7 @@ export const closingLine = ({ passed, failed, skipped }: TestCounts): string =>
 
 const FileReport = Schema.Struct({
   status: Schema.String,
-  assertionResults: Schema.Array(Schema.Struct({ status: Schema.String })),
+  assertionResults: Schema.Array(Schema.Struct({ status: Schema.String, fullName: Schema.String })),
 })
 
 const Report = Schema.Struct({
@@ -38,3 +46,5 @@ const Report = Schema.Struct({
 
 const failedOutside = ({ status, assertionResults }: typeof FileReport.Type) =>
   status === "failed" && assertionResults.every((result) => result.status !== "failed")
+
+const skips = new Set(["pending", "skipped", "todo"])
