@@ -7,7 +7,7 @@
 import Dockerode from "dockerode"
 import { Effect, Schedule } from "effect"
 import type { Scope } from "effect"
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { isAlive } from "../process/Alive.ts"
 import * as Child from "../process/Child.ts"
@@ -50,9 +50,11 @@ export const start = ({
     })
     yield* step(`Starting it (log: ${log}) …`)
     yield* Effect.sync(() => rmSync(log, { force: true }))
+    const group = `codegen-mcp-engine-${process.pid}`
+    yield* Effect.addFinalizer(() => Effect.ignore(Effect.try(() => removeGroups(group))))
     const child = yield* Child.start({
       command: "unshare",
-      args: [...namespaces, "bash", program, root, data, sockets],
+      args: [...namespaces, "bash", program, root, data, sockets, group],
       output: log,
       // It would not pass another signal on; this one ends all of its namespace.
       stopSignal: "SIGKILL",
@@ -115,6 +117,25 @@ const failed = Effect.suspend(
       remedy: `Run this where a process may make namespaces and mounts, and not in a container. The log is ${log}.`,
     }),
 )
+
+/** Removes a control group under every controller, which the engine leaves behind. */
+const removeGroups = (name: string) => {
+  const folders = (path: string): ReadonlyArray<string> =>
+    existsSync(path)
+      ? readdirSync(path, { withFileTypes: true })
+          .filter((entry) => entry.isDirectory())
+          .map((entry) => join(path, entry.name))
+      : []
+  const remove = (path: string) => {
+    folders(path).forEach(remove)
+    rmdirSync(path)
+  }
+  for (const path of [groups, ...folders(groups)].map((parent) => join(parent, name))) {
+    if (existsSync(path)) remove(path)
+  }
+}
+
+const groups = "/sys/fs/cgroup"
 
 /** The pid, seen from here, of process 1 of the namespace. */
 const firstProcess = (child: Child.Child): Effect.Effect<number, StartError> =>

@@ -1,8 +1,8 @@
-# current-engine.sh ROOT DATA SOCKETS: process 1 of a Docker engine that lives in the Debian system ROOT, keeps all
-# that it has in DATA, and listens on SOCKETS/docker.sock. It is started in namespaces of its own for mounts,
+# current-engine.sh ROOT DATA SOCKETS GROUP: process 1 of a Docker engine that lives in the Debian system ROOT, keeps all
+# that it has in DATA, and listens on SOCKETS/docker.sock, and puts containers below the control group GROUP. It is started in namespaces of its own for mounts,
 # network and processes, so that whatever it mounts and starts goes with it. SIGTERM ends it.
 set -eu
-root=$1 data=$2 sockets=$3
+root=$1 data=$2 sockets=$3 group=$4
 
 mount --make-rprivate /
 mount --bind "$root" "$root"
@@ -20,7 +20,7 @@ cd "$root"
 pivot_root . outside
 umount --lazy /outside
 
-dockerd --bridge none --iptables=false --host unix:///sockets/docker.sock &
+dockerd --bridge none --iptables=false --cgroup-parent "/$group" --host unix:///sockets/docker.sock &
 daemon=$!
 trap 'kill "$daemon"' TERM
 # This shell takes what the daemon's children leave behind, until the daemon ends.

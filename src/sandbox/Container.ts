@@ -49,6 +49,7 @@ export const make = Effect.fnUntraced(function* (template: Template) {
       disks,
       image,
       template,
+      isGvisor: docker.isGvisor(template.runtime),
       identity,
     } satisfies Parts)
     const made = yield* docker

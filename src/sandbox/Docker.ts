@@ -25,6 +25,8 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
     readonly agent: string
     /** Of the engine's machine, in bytes. */
     readonly memory: number
+    /** Whether a runtime, or the default one, is gVisor, by its program's name or its own. */
+    readonly isGvisor: (runtime: string | undefined) => boolean
     /** Calls the engine, for 30 s at most; a rejection becomes a `SandboxError` naming the operation. */
     readonly use: <A>(
       operation: SandboxError["operation"],
@@ -78,6 +80,10 @@ export class Docker extends Context.Tag("codegen-mcp/sandbox/Docker")<
         engine: info.ID,
         agent: agent.Id.replace("sha256:", "").slice(0, 12),
         memory: info.MemTotal,
+        isGvisor: (runtime = info.DefaultRuntime) => {
+          const known = info.Runtimes[runtime]
+          return [runtime, known?.path, known?.runtimeType].some((name) => name?.includes("runsc") === true)
+        },
         use,
       }
     }),
@@ -93,7 +99,14 @@ export const statusOf = (error: SandboxError) =>
 const EngineInfo = Schema.Struct({
   ID: Schema.String,
   MemTotal: Schema.Number,
-  Runtimes: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  DefaultRuntime: Schema.String,
+  Runtimes: Schema.Record({
+    key: Schema.String,
+    value: Schema.Struct({
+      path: Schema.optional(Schema.String),
+      runtimeType: Schema.optional(Schema.String),
+    }),
+  }),
 })
 
 const unusable = (error: { readonly message: string; readonly cause?: unknown }) => {

@@ -34,11 +34,12 @@ export interface Parts {
     readonly volumes: ReadonlyArray<string>
   }
   readonly template: Template
+  readonly isGvisor: boolean
   readonly identity: Context.Tag.Service<typeof NodeIdentity>
 }
 
 /** What to ask the engine for, and the environment of the programs inside. */
-export const specification = ({ uid, agentVolume, disks, image, template, identity }: Parts) => {
+export const specification = ({ uid, agentVolume, disks, image, template, isGvisor, identity }: Parts) => {
   const memory = totalMemory(template)
   const folder = (size: number, mode = "0755") =>
     `rw,exec,nosuid,nodev,size=${size},uid=${uid},gid=${uid},mode=${mode}`
@@ -82,10 +83,11 @@ export const specification = ({ uid, agentVolume, disks, image, template, identi
       Memory: memory,
       MemorySwap: memory,
       NanoCpus: Math.round(template.cpus * 1e9),
-      PidsLimit: template.pids,
+      PidsLimit: isGvisor ? gvisorThreads(template.pids) : template.pids,
       Ulimits: [
         { Name: "nofile", Soft: template.openFiles, Hard: template.openFiles },
         { Name: "core", Soft: 0, Hard: 0 },
+        ...(isGvisor ? [{ Name: "nproc", Soft: template.pids, Hard: template.pids }] : []),
       ],
       ShmSize: shm,
       IpcMode: "private",
@@ -118,6 +120,12 @@ export const specification = ({ uid, agentVolume, disks, image, template, identi
   }
   return { container, env }
 }
+
+/**
+ * The machine's threads for so many processes under gVisor, which needs two or three for each and some for itself, and
+ * ends where it gets none. It bounds the processes itself, by their user's limit.
+ */
+const gvisorThreads = (pids: number) => 256 + 4 * pids
 
 /** A disk, as a volume that goes with the container. */
 const mounted = (target: string, { device }: Disk): Dockerode.MountSettings => ({

@@ -5,6 +5,7 @@ import { Docker } from "../../src/sandbox/Docker.ts"
 import { Limits } from "../../src/sandbox/Limits.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
+import { processLimit } from "../support/Runtime.ts"
 import { fresh, output } from "../support/SharedSandbox.ts"
 import * as TestNode from "../support/TestNode.ts"
 import { until } from "../support/Until.ts"
@@ -130,7 +131,7 @@ describe("A template", () => {
       yield* output(sandbox, "ls -d /machine/bin && ! touch /machine/x 2> /dev/null")
       const { use } = yield* Docker
       const { HostConfig } = yield* use("inspect", (docker) => docker.getContainer(sandbox.id).inspect())
-      assert.strictEqual(HostConfig.PidsLimit, 50)
+      assert.strictEqual(processLimit(HostConfig), 50)
     }).pipe(Effect.provide(TestNode.engine(settings))),
   )
 })

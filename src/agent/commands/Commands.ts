@@ -71,7 +71,7 @@ export class Commands {
     if (path === undefined) return `there is no program ${argv[0]}`
     const before = usage()
     const stdio = openStdio(message)
-    if (stdio === undefined) return "the sandbox's agent has too many files open (SANDBOX_OPEN_FILES)"
+    if (stdio === undefined) return manyOpen
     const program: Kernel.Program = {
       path,
       argv,
@@ -154,10 +154,17 @@ const ENOEXEC = 8
 
 const full = "the sandbox runs as many processes as it may (SANDBOX_PIDS)"
 
+const manyOpen = "the sandbox's agent has too many files open (SANDBOX_OPEN_FILES)"
+
+const tooLong = "its arguments and environment are too long"
+
 const reasons: Readonly<Record<number, string>> = {
   2: "its interpreter is missing",
-  7: "its arguments and environment are too long",
+  7: tooLong,
   11: full,
   12: "the sandbox has no memory left for it",
+  24: manyOpen,
   13: "it may not be executed; look at its permissions",
+  // What gVisor answers to one argument that is too long.
+  36: tooLong,
 }
