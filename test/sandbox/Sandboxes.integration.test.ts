@@ -323,8 +323,7 @@ describe("Sandboxes", () => {
   it.live("leaves no container behind where one could not be started", () =>
     Effect.gen(function* () {
       const { make } = yield* Sandboxes
-      const { get, standard } = yield* Templates
-      const broken = make(get("broken") ?? standard)
+      const broken = make(yield* (yield* Templates).find("broken"))
       const error = yield* Effect.flip(broken)
       assert.strictEqual(error._tag, "SandboxError")
       assert.strictEqual("operation" in error && error.operation, "start")
