@@ -10,6 +10,7 @@ import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 import { initial } from "./migrations/0001_initial.ts"
 import { template } from "./migrations/0002_template.ts"
+import { origin } from "./migrations/0003_origin.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
 export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
@@ -94,7 +95,13 @@ export const answering = <A, E, R>(
 const setUpLock = 7231
 
 const migrate = exclusively(
-  Migrator.make({})({ loader: Migrator.fromRecord({ "0001_initial": initial, "0002_template": template }) }),
+  Migrator.make({})({
+    loader: Migrator.fromRecord({
+      "0001_initial": initial,
+      "0002_template": template,
+      "0003_origin": origin,
+    }),
+  }),
 )
 
 const withSilence = (url: string, silence: Duration.Duration) => {

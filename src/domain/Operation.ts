@@ -1,6 +1,7 @@
 /** An operation is one tool call inside a session: one id, one end. */
 import { Schema } from "effect"
 import { Failure } from "./Failure.ts"
+import { Origin } from "./Event.ts"
 import { NodeId, OperationId } from "./Identity.ts"
 
 /** What a caller asks of a session. */
@@ -11,6 +12,9 @@ export const Operation = Schema.Struct({
   input: Schema.Unknown,
   /** The node whose edge took the call. */
   edgeNode: NodeId,
+  origin: Schema.optional(Origin),
+  /** Milliseconds after which its caller wants to be told how it stands, where its tool can say that. */
+  answerMs: Schema.optional(Schema.Number),
 })
 export type Operation = typeof Operation.Type
 
@@ -21,10 +25,31 @@ export const Outcome = Schema.Union(
     /** The tool's answer, in the encoded form of its output schema. */
     output: Schema.Unknown,
   }),
-  Schema.TaggedStruct("Failed", { state: Schema.Literal("failed", "interrupted"), failure: Failure }),
+  Schema.TaggedStruct("Failed", {
+    state: Schema.Literal("failed", "interrupted", "cancelled"),
+    failure: Failure,
+  }),
 )
 export type Outcome = typeof Outcome.Type
 
-/** What a caller gets: the end, or `Running` where it does not wait for that, and the operation goes on. */
-export const Reply = Schema.Union(Outcome, Schema.TaggedStruct("Running", { output: Schema.Unknown }))
+/**
+ * What a caller gets: the end; `Running` where it does not wait for that, and the operation goes on; `Cancelled` where
+ * it wants no answer any more.
+ */
+export const Reply = Schema.Union(
+  Outcome,
+  Schema.TaggedStruct("Running", { output: Schema.Unknown }),
+  Schema.TaggedStruct("Cancelled", {}),
+)
 export type Reply = typeof Reply.Type
+
+/** The outcome of an operation that its caller ended. */
+export const cancelled = (operation: OperationId): Outcome => ({
+  _tag: "Failed",
+  state: "cancelled",
+  failure: {
+    code: "cancelled",
+    message: `Operation ${operation} was cancelled by its caller.`,
+    next: "Look at the workspace (list_files), then decide whether to run it again.",
+  },
+})

@@ -5,6 +5,7 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import {
+  CancelledNotificationSchema,
   isInitializeRequest,
   isJSONRPCRequest,
   JSONRPCMessageSchema,
@@ -13,10 +14,11 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Duration, Effect, Option, Schema, Stream } from "effect"
-import type { Principal } from "../domain/Identity.ts"
+import type { OperationId, Principal } from "../domain/Identity.ts"
 import { SessionName } from "../domain/Session.ts"
 import { settings } from "../Settings.ts"
 import { type Connection, Connections } from "./Connections.ts"
+import { answer, placeOf, streaming } from "./EventStream.ts"
 import { Guard } from "./Guard.ts"
 import { respond } from "./McpServer.ts"
 import { refused } from "./Presentation.ts"
@@ -55,11 +57,11 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     if (JSON.stringify(request.params).length > maxHello) {
       return yield* refuse(400, -32602, `What a client says of itself may take ${maxHello} characters.`)
     }
-    const answer = yield* respond(request, () => Effect.dieMessage("initialize calls no tool"))
-    if (!("result" in answer)) return HttpServerResponse.unsafeJson(answer)
+    const welcome = yield* respond(request, () => Effect.dieMessage("initialize calls no tool"))
+    if (!("result" in welcome)) return HttpServerResponse.unsafeJson(welcome)
     const opened = yield* Effect.either(
       connections.open(principal, Option.getOrUndefined(name), {
-        protocolVersion: String(answer.result["protocolVersion"]),
+        protocolVersion: String(welcome.result["protocolVersion"]),
         client: request.params.clientInfo,
         capabilities: request.params.capabilities,
       }),
@@ -69,7 +71,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       const error = { code: -32000, message: `${message} ${next}` }
       return HttpServerResponse.unsafeJson({ jsonrpc: "2.0", id: request.id, error })
     }
-    return HttpServerResponse.unsafeJson(answer, { headers: { "mcp-session-id": opened.right.id } })
+    return HttpServerResponse.unsafeJson(welcome, { headers: { "mcp-session-id": opened.right.id } })
   })
 
   const post = Effect.fnUntraced(function* (
@@ -91,23 +93,61 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         : yield* refuse(400, -32602, "The parameters of `initialize` are not complete.")
     }
     const connection = yield* connectionOf(principal, request)
-    if (!isJSONRPCRequest(message)) return HttpServerResponse.empty({ status: 202 })
-    yield* connections.keep(connection.id)
-    const answer = yield* respond(message, (params) =>
-      Effect.raceFirst(tools.call(principal, connection, params), left),
-    )
-    return HttpServerResponse.unsafeJson(answer)
-  }, Effect.scoped)
+    if (!isJSONRPCRequest(message)) {
+      const cancel = CancelledNotificationSchema.safeParse(message)
+      const id = cancel.data?.params.requestId
+      if (id !== undefined) yield* Effect.forkDaemon(Effect.ignore(tools.cancel(connection, id)))
+      return HttpServerResponse.empty({ status: 202 })
+    }
+    return yield* answer({
+      stream: acceptsStream(request) ? "may" : "never",
+      isFollowed: message.params?._meta?.progressToken !== undefined,
+      primes: connection.protocolVersion >= primingSince,
+      headers: {},
+      run: (follower) =>
+        respond(message, (params) =>
+          Effect.raceFirst(tools.call(principal, connection, message.id, params, follower), left),
+        ).pipe(whileKept(connection)),
+    })
+  })
+
+  const whileKept =
+    ({ id }: Connection) =>
+    <A>(work: Effect.Effect<A>) =>
+      Effect.scoped(Effect.zipRight(connections.keep(id), work))
+
+  /** Goes on with a request whose stream broke. */
+  const resume = (connection: Connection, { operation, after }: { operation: OperationId; after: number }) =>
+    answer({
+      stream: "must",
+      isFollowed: false,
+      primes: false,
+      headers: { "mcp-session-id": connection.id },
+      run: (follower) =>
+        tools.resume(connection, operation, after, follower).pipe(
+          // Its client may ask again.
+          Effect.orElseSucceed(() => undefined),
+          whileKept(connection),
+        ),
+    })
 
   /** A stream for what the server says unasked. Its comments show that the server is there; it keeps the lease. */
   const listen = Effect.fnUntraced(function* (
     principal: Principal,
     request: HttpServerRequest.HttpServerRequest,
   ) {
-    if (!(request.headers["accept"] ?? "").includes("text/event-stream")) {
+    if (!acceptsStream(request)) {
       return yield* refuse(406, -32000, "A GET must accept text/event-stream.")
     }
-    const { id } = yield* connectionOf(principal, request)
+    const connection = yield* connectionOf(principal, request)
+    const place = placeOf(request.headers["last-event-id"] ?? "")
+    if (place !== undefined) {
+      const { after, operation } = place
+      return after === undefined
+        ? HttpServerResponse.empty({ status: 204 })
+        : yield* resume(connection, { operation, after })
+    }
+    const { id } = connection
     const alive = connections.find(principal, id).pipe(
       Effect.orElseSucceed((): Partial<Connection> => ({})),
       Effect.filterOrFail((connection) => connection !== undefined, Option.none),
@@ -116,14 +156,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     const comments = Stream.repeatEffectOption(Effect.delay(alive, keepAlive))
     return HttpServerResponse.stream(
       Stream.interruptWhenDeferred(Stream.concat(Stream.make(comment), comments), leaving),
-      {
-        contentType: "text/event-stream",
-        headers: {
-          "cache-control": "no-cache, no-transform",
-          "x-accel-buffering": "no",
-          "mcp-session-id": id,
-        },
-      },
+      streaming({ "mcp-session-id": id }),
     )
   })
 
@@ -233,6 +266,12 @@ const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) =
       () => refuse(400, -32600, `The body has more than ${maxDepth} levels.`),
     ),
   )
+
+const acceptsStream = ({ headers }: HttpServerRequest.HttpServerRequest) =>
+  (headers["accept"] ?? "").includes("text/event-stream")
+
+/** From this protocol version on, a client keeps its place in a stream once it has seen an event, also an empty one. */
+const primingSince = "2025-11-25"
 
 /** Parameters of `initialize`, in characters; they are kept with the connection. */
 const maxHello = 16_384

@@ -45,7 +45,7 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
   return { failure: invalid(issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")) }
 }
 
-export const resultOf = (reply: Reply): CallToolResult =>
+export const resultOf = (reply: Exclude<Reply, { readonly _tag: "Cancelled" }>): CallToolResult =>
   reply._tag === "Failed" ? failed(reply.failure) : answered(reply.output)
 
 export const answered = (output: unknown): CallToolResult => ({

@@ -1,13 +1,24 @@
 /** A tool call as it comes from a client, carried to where the tool runs. */
-import { type CallToolRequest, type CallToolResult, ErrorCode } from "@modelcontextprotocol/sdk/types.js"
+import {
+  type CallToolRequest,
+  type CallToolResult,
+  ErrorCode,
+  type JSONRPCMessage,
+  type RequestId,
+} from "@modelcontextprotocol/sdk/types.js"
 import { Context, Effect, Layer, Schema } from "effect"
+import type { Origin } from "../domain/Event.ts"
 import type { Explained } from "../domain/Failure.ts"
-import { OperationId, type Principal, randomId } from "../domain/Identity.ts"
+import { OperationId, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
+import type { Reply } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
+import type { SessionError } from "../domain/SessionError.ts"
 import { Sessions } from "../session/Sessions.ts"
 import * as Registry from "../tools/Registry.ts"
+import type { AnyOwnerTool } from "../tools/Tool.ts"
 import type { Connection } from "./Connections.ts"
+import type { Follower } from "./EventStream.ts"
 import { answered, argumentsOf, failed, refused, resultOf } from "./Presentation.ts"
 
 export type CallParams = CallToolRequest["params"]
@@ -28,12 +39,26 @@ export const operationIdKey = "io.codegen-mcp/operation-id"
 export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
   ToolCalls,
   {
-    /** Runs a tool to its end; whatever goes wrong is in the result, for the model to read. */
+    /**
+     * Runs a tool until it answers; whatever goes wrong is in the result, for the model to read. Waits for ever where
+     * its client cancels it, and says so.
+     */
     readonly call: (
       principal: Principal,
       connection: Connection,
+      request: RequestId,
       params: CallParams,
+      follower: Follower,
     ) => Effect.Effect<CallToolResult, UnknownTool>
+    /** Goes on with a call of the connection, after an event that its client has; undefined for an unknown one. */
+    readonly resume: (
+      connection: Connection,
+      operation: OperationId,
+      after: number,
+      follower: Follower,
+    ) => Effect.Effect<JSONRPCMessage | undefined, SessionError>
+    /** Ends what runs for a request of the connection, if anything does. */
+    readonly cancel: (connection: Connection, request: RequestId) => Effect.Effect<void, SessionError>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -44,7 +69,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const { node } = yield* NodeIdentity
 
       return {
-        call: Effect.fn("ToolCalls.call")(function* (principal, connection, params) {
+        call: Effect.fn("ToolCalls.call")(function* (principal, connection, request, params, follower) {
           const tool = Registry.find(params.name)
           if (tool === undefined) return yield* new UnknownTool({ tool: params.name })
           const given = argumentsOf(tool, params.arguments ?? {})
@@ -56,25 +81,66 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
             given.session === undefined
               ? Effect.succeed(connection.session)
               : Effect.map(directory.find(principal, given.session), ({ id }) => id)
+          const origin: Origin = {
+            connection: connection.id,
+            request,
+            ...(params._meta?.progressToken === undefined ? {} : { progress: params._meta.progressToken }),
+          }
+          const callOwner = (session: SessionId, tool: AnyOwnerTool) =>
+            Effect.gen(function* () {
+              const id = operationId.right
+              if (session !== connection.session) {
+                yield* sessions.note(connection.session, origin, id, session)
+              }
+              yield* follower.begun(id)
+              const reply = yield* sessions.call(
+                session,
+                {
+                  id,
+                  tool: tool.name,
+                  input: given.input,
+                  edgeNode: node,
+                  origin,
+                  answerMs: tool.partial?.waitMs(given.decoded),
+                },
+                origin.progress === undefined ? undefined : follower.event,
+              )
+              return yield* told(reply, follower)
+            })
           return yield* Effect.flatMap(session, (session): Effect.Effect<CallToolResult, Explained> =>
             tool.place === "edge"
               ? Effect.flatMap(tool.handler(given.decoded, { principal, session, directory }), (output) =>
                   Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), answered),
                 )
-              : Effect.map(
-                  sessions.call(
-                    session,
-                    { id: operationId.right, tool: tool.name, input: given.input, edgeNode: node },
-                    tool.partial?.waitMs(given.decoded),
-                  ),
-                  resultOf,
-                ),
+              : callOwner(session, tool),
           ).pipe(Effect.catchAll((error) => Effect.succeed(refused(error))))
         }),
+
+        resume: Effect.fn("ToolCalls.resume")(function* (connection, operation, after, follower) {
+          yield* follower.begun(operation)
+          const resumed = yield* sessions.resume(
+            connection.session,
+            { connection: connection.id, operation, after },
+            follower.event,
+          )
+          return resumed === undefined
+            ? undefined
+            : {
+                jsonrpc: "2.0",
+                id: resumed.origin.request,
+                result: yield* told(resumed.reply, follower),
+              }
+        }),
+
+        cancel: (connection, request) => sessions.cancel(connection.session, connection.id, request),
       }
     }),
   )
 }
+
+/** A reply as its client is to see it, unless it wants none. */
+const told = (reply: Reply, { cancelled }: Follower) =>
+  reply._tag === "Cancelled" ? Effect.zipRight(cancelled, Effect.never) : Effect.succeed(resultOf(reply))
 
 const operationIdOf = (params: CallParams) => {
   const chosen = params._meta?.[operationIdKey]

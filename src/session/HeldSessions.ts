@@ -72,11 +72,12 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         const make = Effect.flatMap(template, makeWithRoom)
         const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make }, rows)
         const commands = new SessionCommands()
-        const operations: Operations.Operations = Operations.make(
-          id,
+        const operations: Operations.Operations = Operations.make({
+          session: id,
           claim,
           rows,
-          (tool, operation) => {
+          commands,
+          callOf: (tool, operation) => {
             held.usedAt = performance.now()
             return Effect.map(template, (template) => ({
               operation: operation.id,
@@ -88,11 +89,15 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               commands,
               isRunning: (other) => operations.running().includes(other),
               outcomeOf: operations.ended,
+              progress:
+                operation.origin?.progress === undefined
+                  ? undefined
+                  : (event) => operations.emit(operation.id, event),
               sandbox: sandbox.acquire(tool.changes),
             }))
           },
-          sandbox.lose,
-        )
+          onLost: sandbox.lose,
+        })
         const held: Held = { claim, sandbox, operations, usedAt: performance.now(), active: false }
         return held
       }
@@ -111,6 +116,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
 
       const tidy = Effect.gen(function* () {
         for (const [id, held] of sessions) {
+          held.operations.tidy()
           if (isResting(held) && performance.now() - held.usedAt > idleMs) yield* held.sandbox.dropUnused
           if (!held.active && isResting(held) && !held.sandbox.exists()) sessions.delete(id)
         }

@@ -1,235 +1,237 @@
 /**
  * The operations of one session on the node that owns it. Each runs in a fiber of its own, detached from its
- * caller, until its end or the session's release. One that changes anything is recorded before it starts;
- * its id then starts nothing a second time, here or on a later owner.
+ * caller, until its end, its cancel or the session's release. One that changes anything is recorded before it starts;
+ * its id then starts nothing a second time, here or on a later owner. What has ended stays for a while, so that a
+ * caller whose connection broke can fetch it again.
  */
-import { Deferred, Effect, Exit, Fiber, Option, Schema } from "effect"
-import { createHash } from "node:crypto"
-import { type Explained, failureOf } from "../domain/Failure.ts"
-import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
-import type { Operation, Outcome, Reply } from "../domain/Operation.ts"
-import { SandboxLost } from "../domain/SandboxError.ts"
+import { Deferred, Effect, Exit, Fiber, Option } from "effect"
+import type { NumberedEvent, Origin } from "../domain/Event.ts"
+import type { ConnectionId, OperationId } from "../domain/Identity.ts"
+import { cancelled, type Operation, type Outcome, type Reply } from "../domain/Operation.ts"
 import {
   OperationIdReused,
   type SessionError,
   SessionMoved,
   TooManyOperations,
-  type UnknownTemplate,
 } from "../domain/SessionError.ts"
 import * as Registry from "../tools/Registry.ts"
-import type { AnyOwnerTool, OwnerCall } from "../tools/Tool.ts"
-import { type Claim, interrupted, type SessionRows } from "./SessionRows.ts"
+import type { AnyOwnerTool } from "../tools/Tool.ts"
+import { EventLog } from "./EventLog.ts"
+import * as OperationRun from "./OperationRun.ts"
+import { interrupted } from "./SessionRows.ts"
 
 /** Operations of one session that run at once: of those that change anything, and of the others. */
 const maxRunning = 64
 
-/** Ended operations whose outcome is kept for a caller that has not fetched it. */
-const maxUnread = 64
-
-/** Failures before anything ran: the caller may repeat the call, also under the same id. */
-const nothingRan = new Set([
-  "workspace_lost",
-  "capacity",
-  "invalid_arguments",
-  "invalid_content",
-  "unavailable",
-  "session_moved",
-  "session_closed",
-  "unknown_template",
-])
+/** Ended operations that are kept, and for how long, in milliseconds. */
+const maxEnded = 64
+const keepMs = 60_000
 
 interface Entry {
   readonly tool: AnyOwnerTool
   readonly operation: Operation
   readonly inputHash: string
+  readonly log: EventLog
   readonly outcome: Deferred.Deferred<Outcome, SessionError>
   fiber: Fiber.RuntimeFiber<void> | undefined
-  ended: boolean
+  /** By the monotonic clock, in milliseconds; undefined while it runs. */
+  endedAt: number | undefined
+  /** When its caller is to be told how it stands, by the same clock. */
+  answerAt: number
+  /** Its caller wants no answer any more. */
+  isCancelled: boolean
+}
+
+/** What an operation came to since a caller's last look. */
+export interface Page {
+  readonly events: ReadonlyArray<NumberedEvent>
+  /** Undefined: ask again. */
+  readonly reply: Reply | undefined
+  readonly origin: Origin | undefined
 }
 
 export interface Operations {
-  /** Begins an operation, or joins the one of that id. */
+  /** Begins an operation, or joins the one of that id, or that runs for the very same request. */
   readonly begin: (operation: Operation) => Effect.Effect<void, OperationIdReused | TooManyOperations>
   /**
-   * The outcome; after `waitMs` milliseconds without one, how it stands where `partial` and its tool can say that,
-   * and `undefined` otherwise. `SessionMoved` for an id that is not known here, which says: begin it again, under the
-   * same id.
+   * The events after `after` (none where undefined), and the outcome, or how it stands once its caller does not wait
+   * any longer. Waits up to `waitMs` milliseconds for either. `SessionMoved` for an id that is not known here, which
+   * says: begin it again, under the same id.
    */
-  readonly reply: (
+  readonly page: (
     id: OperationId,
+    after: number | undefined,
     waitMs: number,
-    partial: boolean,
-  ) => Effect.Effect<Reply | undefined, SessionError>
-  /** How an operation of the session ended; undefined while it runs, and where none is known. Takes nothing away. */
+  ) => Effect.Effect<Page, SessionError>
+  /** `page`, of a request of this connection alone, also where only its row is left; undefined for any other. */
+  readonly resume: (
+    connection: ConnectionId,
+    id: OperationId,
+    after: number,
+    waitMs: number,
+  ) => Effect.Effect<Page | undefined, SessionError>
+  /** How an operation of the session ended; undefined while it runs, and where none is known. */
   readonly ended: (id: OperationId) => Effect.Effect<Outcome | undefined, SessionError>
   readonly running: () => ReadonlyArray<OperationId>
+  /** Cancels what runs for a request; says whether there is such. */
+  readonly cancel: (connection: ConnectionId, request: Origin["request"]) => Effect.Effect<boolean>
+  /** Notes an event of an operation that runs. */
+  readonly emit: (id: OperationId, event: Omit<NumberedEvent, "seq">) => void
+  /** Forgets what ended long ago. */
+  readonly tidy: () => void
   /** Ends all that run as interrupted. */
   readonly interrupt: Effect.Effect<void>
 }
 
-/** `callOf` gives a tool what it knows of its session; `onLost` is told when the sandbox turned out to be gone. */
-export const make = (
-  session: SessionId,
-  claim: { readonly current: Claim },
-  rows: SessionRows["Type"],
-  callOf: (tool: AnyOwnerTool, operation: Operation) => Effect.Effect<OwnerCall, UnknownTemplate>,
-  onLost: (container: ContainerId) => Effect.Effect<void>,
-): Operations => {
+export const make = (context: OperationRun.OperationContext): Operations => {
+  const { run, standing, finish } = OperationRun.make(context)
+  const { session, rows } = context
   const entries = new Map<OperationId, Entry>()
-  const unread: Array<OperationId> = []
-  const running = () => [...entries].filter(([, { ended }]) => !ended).map(([id]) => id)
+  const isRunning = ({ endedAt }: Entry) => endedAt === undefined
+  const running = () => [...entries].filter(([, entry]) => isRunning(entry)).map(([id]) => id)
+
+  const tidy = () => {
+    const now = performance.now()
+    const ended = [...entries].flatMap(([id, { endedAt }]) =>
+      endedAt === undefined ? [] : [{ id, endedAt }],
+    )
+    ended.sort((one, other) => one.endedAt - other.endedAt)
+    ended.forEach(({ id, endedAt }, index) => {
+      if (ended.length - index > maxEnded || now - endedAt > keepMs) entries.delete(id)
+    })
+  }
+
+  const twinOf = ({ origin }: Operation, inputHash: string) =>
+    origin === undefined
+      ? undefined
+      : [...entries.values()].find(
+          (entry) =>
+            isRunning(entry) &&
+            isFor(entry, origin.connection, origin.request) &&
+            entry.inputHash === inputHash,
+        )
 
   const begin = Effect.fnUntraced(function* (operation: Operation) {
-    const inputHash = hashOf(operation)
+    const inputHash = OperationRun.hashOf(operation)
     const known = entries.get(operation.id)
-    if (known !== undefined) {
+    // What has ended is told from its row, and done again where nothing was recorded.
+    if (known !== undefined && isRunning(known)) {
       if (known.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
+      known.isCancelled = false
+      known.answerAt = answerAt(operation)
       return
     }
+    const twin = twinOf(operation, inputHash)
+    if (twin !== undefined) return void entries.set(operation.id, twin)
     const tool = Registry.find(operation.tool)
     if (tool === undefined || tool.place !== "owner")
       return yield* Effect.dieMessage(`no tool ${operation.tool}`)
     // Commands that run for long leave room for those that look after them.
-    const alike = [...entries.values()].filter((entry) => !entry.ended && entry.tool.changes === tool.changes)
+    const alike = [...entries.values()].filter(
+      (entry) => isRunning(entry) && entry.tool.changes === tool.changes,
+    )
     if (alike.length >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
     const entry: Entry = {
       tool,
       operation,
       inputHash,
+      log: new EventLog(),
       outcome: yield* Deferred.make<Outcome, SessionError>(),
       fiber: undefined,
-      ended: false,
+      endedAt: undefined,
+      answerAt: answerAt(operation),
+      isCancelled: false,
     }
+    entries.delete(operation.id)
     entries.set(operation.id, entry)
-    entry.fiber = yield* run(tool, operation, inputHash).pipe(
-      Effect.onExit((exit) =>
-        Effect.zipRight(
-          settle(operation.id),
-          Deferred.done(
-            entry.outcome,
-            Exit.isInterrupted(exit)
-              ? Exit.succeed(interrupted(operation.id))
-              : Exit.map(exit, (outcome) => outcome),
-          ),
-        ),
-      ),
+    entry.fiber = yield* Effect.interruptible(run(tool, operation)).pipe(
+      Effect.onExit((exit) => {
+        const outcome = Exit.isInterrupted(exit)
+          ? Exit.succeed(entry.isCancelled ? cancelled(operation.id) : interrupted(operation.id))
+          : exit
+        entry.endedAt = performance.now()
+        tidy()
+        return Deferred.done(entry.outcome, outcome)
+      }),
       Effect.exit,
       Effect.asVoid,
       Effect.forkDaemon,
     )
   }, Effect.uninterruptible)
 
-  const settle = (id: OperationId) =>
-    Effect.sync(() => {
-      const entry = entries.get(id)
-      if (entry !== undefined) entry.ended = true
-      unread.push(id)
-      if (unread.length > maxUnread) entries.delete(unread.shift()!)
-    })
-
-  const run = (
-    tool: AnyOwnerTool,
-    operation: Operation,
-    inputHash: string,
-  ): Effect.Effect<Outcome, SessionError> =>
-    Effect.gen(function* () {
-      if (!tool.changes) return yield* handle(tool, operation)
-      const begun = yield* rows.begin(session, claim.current.epoch, {
-        id: operation.id,
-        tool: tool.name,
-        inputHash,
-      })
-      if (begun._tag === "Begun") {
-        const outcome = yield* handle(tool, operation)
-        yield* finish(operation.id, outcome)
-        return outcome
-      }
-      if (begun.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
-      return begun._tag === "Ended" ? begun.outcome : interrupted(operation.id)
-    }).pipe(Effect.interruptible)
-
-  const finish = (id: OperationId, outcome: Outcome) =>
-    Effect.suspend(() =>
-      outcome._tag === "Failed" && nothingRan.has(outcome.failure.code)
-        ? rows.abandon(session, claim.current.epoch, id)
-        : rows.finish(session, claim.current.epoch, id, outcome),
-    ).pipe(
-      Effect.retry({ while: (error) => error._tag === "Unavailable", times: 1 }),
-      Effect.catchAll((error) =>
-        Effect.logWarning(`the end of operation ${id} could not be recorded`, error.message),
-      ),
+  const pageOf = Effect.fnUntraced(function* (entry: Entry, after: number | undefined, waitMs: number) {
+    const { log, operation, outcome, tool } = entry
+    const news = after === undefined ? Effect.never : log.changed(after)
+    yield* Effect.timeoutOption(
+      Effect.raceFirst(Effect.exit(Deferred.await(outcome)), news),
+      Math.max(shortest, Math.min(waitMs, entry.answerAt - performance.now())),
     )
-
-  const handle = (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome> =>
-    withCall(tool, operation, tool.handler).pipe(
-      Effect.map(({ encoded, output }): Outcome => ({
-        _tag: "Answered",
-        state: tool.stateOf?.(output) ?? "succeeded",
-        output: encoded,
-      })),
-      Effect.tapError((error) => (error instanceof SandboxLost ? onLost(error.container) : Effect.void)),
-      Effect.catchAll((error: Explained) =>
-        Effect.succeed<Outcome>({ _tag: "Failed", state: "failed", failure: failureOf(error) }),
-      ),
-      Effect.catchAllDefect((defect) =>
-        Effect.as(Effect.logError(`${tool.name} failed`, defect), internalError),
-      ),
-    )
-
-  /** Asks something of a tool, with what an operation gives it. */
-  const withCall = (tool: AnyOwnerTool, { input, ...operation }: Operation, ask: AnyOwnerTool["handler"]) =>
-    Effect.gen(function* () {
-      const decoded: unknown = yield* Effect.orDie(Schema.decodeUnknown(tool.input)(input))
-      const output: unknown = yield* ask(decoded, yield* callOf(tool, { ...operation, input }))
-      return { output, encoded: yield* Effect.orDie(Schema.encodeUnknown(tool.output)(output)) }
-    })
-
-  /** How an operation stands that goes on; undefined where its tool cannot say. */
-  const standing = ({ tool, operation }: Entry) =>
-    tool.partial === undefined
-      ? Effect.succeed(undefined)
-      : withCall(tool, operation, tool.partial.answer).pipe(
-          Effect.map(({ encoded }): Reply => ({ _tag: "Running", output: encoded })),
-          // Then its end is near.
-          Effect.orElseSucceed(() => undefined),
-        )
+    const events = after === undefined ? [] : log.after(after)
+    const { origin } = operation
+    const isWhole = after === undefined || (events.at(-1)?.seq ?? after) >= log.last
+    const end = yield* Deferred.poll(outcome)
+    if (Option.isNone(end)) {
+      const isDue = performance.now() >= entry.answerAt
+      return { events, origin, reply: isDue ? yield* standing(tool, operation) : undefined }
+    }
+    if (!isWhole) return { events, origin, reply: undefined }
+    const reply: Reply = yield* end.value
+    return { events, origin, reply: entry.isCancelled ? { _tag: "Cancelled" as const } : reply }
+  })
 
   return {
     begin,
+    page: (id, after, waitMs) =>
+      Effect.suspend((): Effect.Effect<Page, SessionError> => {
+        const entry = entries.get(id)
+        return entry === undefined ? Effect.fail(new SessionMoved()) : pageOf(entry, after, waitMs)
+      }),
+    resume: Effect.fnUntraced(function* (connection, id, after, waitMs) {
+      const entry = entries.get(id)
+      if (entry !== undefined) {
+        return entry.operation.origin?.connection === connection
+          ? yield* pageOf(entry, after, waitMs)
+          : undefined
+      }
+      const row = yield* rows.outcome(session, id)
+      return row?.origin?.connection === connection
+        ? { events: [], reply: row.outcome, origin: row.origin }
+        : undefined
+    }),
     ended: (id) =>
       Effect.suspend(() => {
         const entry = entries.get(id)
-        if (entry?.ended === true) return Deferred.await(entry.outcome)
-        return entry === undefined ? rows.outcome(session, id) : Effect.succeed(undefined)
+        if (entry?.endedAt !== undefined) return Deferred.await(entry.outcome)
+        return entry === undefined
+          ? Effect.map(rows.outcome(session, id), (row) => row?.outcome)
+          : Effect.succeed(undefined)
       }),
-    reply: Effect.fnUntraced(function* (id, waitMs, partial) {
-      const entry = entries.get(id)
-      if (entry === undefined) return yield* new SessionMoved()
-      const outcome = yield* Effect.timeoutOption(Deferred.await(entry.outcome), waitMs)
-      if (Option.isNone(outcome)) return partial ? yield* standing(entry) : undefined
-      entries.delete(id)
-      const index = unread.indexOf(id)
-      if (index >= 0) unread.splice(index, 1)
-      return outcome.value
-    }),
     running,
+    cancel: Effect.fnUntraced(function* (connection, request) {
+      const entry = [...entries.values()].find(
+        (entry) => isRunning(entry) && isFor(entry, connection, request),
+      )
+      if (entry === undefined) return false
+      entry.isCancelled = true
+      const { operation, tool } = entry
+      // A command ends with what it has written so far; anything else just stops.
+      if (tool.cancel !== undefined && (yield* tool.cancel(operation.id, context.commands))) return true
+      if (entry.fiber !== undefined) yield* Fiber.interrupt(entry.fiber)
+      if (tool.changes) yield* finish(operation.id, cancelled(operation.id))
+      return true
+    }),
+    emit: (id, event) => entries.get(id)?.log.emit(event),
+    tidy,
     interrupt: Effect.suspend(() =>
       Fiber.interruptAll([...entries.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))),
     ),
   }
 }
 
-const hashOf = (operation: Operation) =>
-  createHash("sha256")
-    .update(`${operation.tool}\n${JSON.stringify(operation.input)}`)
-    .digest("hex")
+const answerAt = ({ answerMs = Infinity }: Operation) => performance.now() + answerMs
 
-const internalError: Outcome = {
-  _tag: "Failed",
-  state: "failed",
-  failure: {
-    code: "internal_error",
-    message: "The server failed while it worked on this call.",
-    next: "Try again; if it stays so, the operator finds the reason in this node's log.",
-  },
-}
+/** In milliseconds: whoever asks again and again is not answered faster than that. */
+const shortest = 5
+
+const isFor = ({ operation: { origin } }: Entry, connection: ConnectionId, request: Origin["request"]) =>
+  origin?.connection === connection && origin.request === request

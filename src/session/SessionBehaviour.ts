@@ -6,10 +6,16 @@
  */
 import { Entity, Sharding } from "@effect/cluster"
 import { Effect } from "effect"
-import { SessionId } from "../domain/Identity.ts"
+import type { Origin } from "../domain/Event.ts"
+import { type OperationId, SessionId } from "../domain/Identity.ts"
 import { HeldSessions } from "./HeldSessions.ts"
-import type { Operations } from "./Operations.ts"
+import type { Operations, Page } from "./Operations.ts"
 import { SessionEntity } from "./SessionEntity.ts"
+
+/** Requests for other sessions that are remembered. */
+const maxAbroad = 256
+
+const paged = ({ events, reply }: Page) => ({ events, reply: reply ?? null })
 
 export const layer = SessionEntity.toLayer(
   Effect.gen(function* () {
@@ -19,6 +25,12 @@ export const layer = SessionEntity.toLayer(
     const id = SessionId.make(entityId)
     const lock = yield* Effect.makeSemaphore(1)
     let claimed: Operations | undefined
+    /** Requests of the session's own connections for other sessions. */
+    const abroad: Array<{
+      readonly origin: Origin
+      readonly operation: OperationId
+      readonly session: SessionId
+    }> = []
 
     const claim = Effect.suspend(() =>
       claimed === undefined
@@ -37,16 +49,42 @@ export const layer = SessionEntity.toLayer(
     )
 
     return SessionEntity.of({
-      Run: ({ payload: { operation, waitMs, partial } }) =>
+      Run: ({ payload: { operation, after, waitMs } }) =>
         Effect.gen(function* () {
           const operations = yield* claim
           yield* operations.begin(operation)
-          return (yield* operations.reply(operation.id, waitMs, partial)) ?? null
+          return paged(yield* operations.page(operation.id, after ?? undefined, waitMs))
         }),
-      Read: ({ payload: { operation, waitMs, partial } }) =>
+      Read: ({ payload: { operation, after, waitMs } }) =>
         Effect.gen(function* () {
           const operations = yield* claim
-          return (yield* operations.reply(operation, waitMs, partial)) ?? null
+          return paged(yield* operations.page(operation, after ?? undefined, waitMs))
+        }),
+      Resume: ({ payload: { connection, operation, after, waitMs } }) =>
+        Effect.gen(function* () {
+          const elsewhere = abroad.find(
+            (note) => note.operation === operation && note.origin.connection === connection,
+          )
+          if (elsewhere !== undefined) return { _tag: "Elsewhere" as const, session: elsewhere.session }
+          const operations = yield* claim
+          const page = yield* operations.resume(connection, operation, after ?? 0, waitMs)
+          return page?.origin === undefined
+            ? { _tag: "Unknown" as const }
+            : { _tag: "Here" as const, ...paged(page), origin: page.origin }
+        }),
+      Cancel: ({ payload: { connection, request } }) =>
+        Effect.gen(function* () {
+          const operations = yield* claim
+          if (yield* operations.cancel(connection, request)) return null
+          const elsewhere = abroad.findLast(
+            ({ origin }) => origin.connection === connection && origin.request === request,
+          )
+          return elsewhere?.session ?? null
+        }),
+      Note: ({ payload }) =>
+        Effect.sync(() => {
+          abroad.push(payload)
+          if (abroad.length > maxAbroad) abroad.shift()
         }),
       Release: () =>
         Effect.zipRight(

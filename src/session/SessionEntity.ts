@@ -2,32 +2,56 @@
 import { Entity } from "@effect/cluster"
 import { Rpc } from "@effect/rpc"
 import { Schema } from "effect"
-import { OperationId } from "../domain/Identity.ts"
+import { NumberedEvent, Origin } from "../domain/Event.ts"
+import { ConnectionId, OperationId, SessionId } from "../domain/Identity.ts"
 import { Operation, Reply } from "../domain/Operation.ts"
 import { SessionError } from "../domain/SessionError.ts"
 
-/** Null while the operation still runs, and the caller waits on. */
-const Page = Schema.NullOr(Reply)
+/** What came since the last page. */
+const Page = Schema.Struct({
+  events: Schema.Array(NumberedEvent),
+  /** Null: ask again. */
+  reply: Schema.NullOr(Reply),
+})
+
+/** A page for one who takes a request up again, on whatever node. */
+const Resumed = Schema.Union(
+  Schema.TaggedStruct("Here", { ...Page.fields, origin: Origin }),
+  /** The request is for another session. */
+  Schema.TaggedStruct("Elsewhere", { session: SessionId }),
+  Schema.TaggedStruct("Unknown", {}),
+)
+export type Resumed = typeof Resumed.Type
 
 /** How long an answer may be waited for, in milliseconds: short, so that no call holds a move up. */
 const WaitMs = Schema.Int.pipe(Schema.between(0, 10_000))
 
+/** The events after one (null for none), and the end. */
+const wait = { after: Schema.NullOr(Schema.Int), waitMs: WaitMs }
+
 export const SessionEntity = Entity.make("Session", [
-  /**
-   * Begins an operation, or joins the one of its id, and waits for its end. Where that does not come in time, `partial`
-   * asks for what there is by then.
-   */
+  /** Begins an operation, or joins the one of its id. */
   Rpc.make("Run", {
-    payload: { operation: Operation, waitMs: WaitMs, partial: Schema.Boolean },
+    payload: { operation: Operation, ...wait },
     success: Page,
     error: SessionError,
   }),
-  /** Waits for the end of an operation. `SessionMoved` says that this owner does not know it: run it again. */
-  Rpc.make("Read", {
-    payload: { operation: OperationId, waitMs: WaitMs, partial: Schema.Boolean },
-    success: Page,
+  /** Goes on with an operation. `SessionMoved` says that this owner does not know it: run it again. */
+  Rpc.make("Read", { payload: { operation: OperationId, ...wait }, success: Page, error: SessionError }),
+  /** Takes a request of the session's own connection up again, after an event that its client has. */
+  Rpc.make("Resume", {
+    payload: { connection: ConnectionId, operation: OperationId, ...wait },
+    success: Resumed,
     error: SessionError,
   }),
+  /** Cancels what runs for a request of the session's own connection; answers with the session where that is another. */
+  Rpc.make("Cancel", {
+    payload: { connection: ConnectionId, request: Origin.fields.request },
+    success: Schema.NullOr(SessionId),
+    error: SessionError,
+  }),
+  /** Notes that a request of the session's own connection is for another session. */
+  Rpc.make("Note", { payload: { origin: Origin, operation: OperationId, session: SessionId } }),
   /** Ends what the owner holds for a session whose row is closed. */
   Rpc.make("Release", { success: Schema.Void }),
 ])

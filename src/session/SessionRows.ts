@@ -5,6 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { answering } from "../database/Database.ts"
+import { Origin } from "../domain/Event.ts"
 import { failureOf } from "../domain/Failure.ts"
 import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
@@ -26,6 +27,12 @@ export interface Claim {
   readonly lost: boolean
   /** Nobody owned the session since this node claimed it last: what it holds is still the session's. */
   readonly continued: boolean
+}
+
+/** What is recorded of an operation that has ended. */
+export interface Ended {
+  readonly outcome: Outcome
+  readonly origin: Origin | undefined
 }
 
 /** What became of an operation that was to begin. */
@@ -62,7 +69,12 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
     readonly begin: (
       id: SessionId,
       epoch: number,
-      operation: { readonly id: OperationId; readonly tool: string; readonly inputHash: string },
+      operation: {
+        readonly id: OperationId
+        readonly tool: string
+        readonly inputHash: string
+        readonly origin: Origin | undefined
+      },
     ) => Effect.Effect<Begun, SessionMoved | SessionClosed | Unavailable>
     /** Forgets an operation in which nothing was run, so that its id may be used again. */
     readonly abandon: (
@@ -70,11 +82,8 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
       epoch: number,
       operation: OperationId,
     ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
-    /** How an operation ended; undefined while it runs, and where there is none. */
-    readonly outcome: (
-      id: SessionId,
-      operation: OperationId,
-    ) => Effect.Effect<Outcome | undefined, Unavailable>
+    /** How an operation ended, and for which request it ran; undefined while it runs, and where there is none. */
+    readonly outcome: (id: SessionId, operation: OperationId) => Effect.Effect<Ended | undefined, Unavailable>
     /** Records how an operation ended. */
     readonly finish: (
       id: SessionId,
@@ -161,8 +170,10 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
               UPDATE session SET used = true, active_at = now()
               WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING id
             ), begun AS (
-              INSERT INTO operation (session_id, id, tool, input_hash, state)
-              SELECT id, ${operation.id}, ${operation.tool}, ${operation.inputHash}, 'running' FROM owned
+              INSERT INTO operation (session_id, id, tool, input_hash, state, origin)
+              SELECT id, ${operation.id}, ${operation.tool}, ${operation.inputHash}, 'running',
+                ${operation.origin === undefined ? null : JSON.stringify(operation.origin)}::json
+              FROM owned
               ON CONFLICT DO NOTHING RETURNING id
             )
             SELECT EXISTS (SELECT FROM owned) AS owned, EXISTS (SELECT FROM begun) AS begun`
@@ -188,9 +199,16 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
         ),
 
         outcome: Effect.fn("SessionRows.outcome")(function* (id, operation) {
-          const rows = yield* sql<{ outcome: unknown }>`
-            SELECT outcome FROM operation WHERE session_id = ${id} AND id = ${operation} AND state <> 'running'`
-          return rows[0] === undefined ? undefined : decodeOutcome(rows[0].outcome, operation)
+          const rows = yield* sql<{ outcome: unknown; origin: unknown }>`
+            SELECT outcome, origin FROM operation
+            WHERE session_id = ${id} AND id = ${operation} AND state <> 'running'`
+          const row = rows[0]
+          return row === undefined
+            ? undefined
+            : {
+                outcome: decodeOutcome(row.outcome, operation),
+                origin: Option.getOrUndefined(decodeOrigin(row.origin)),
+              }
         }, answering),
 
         finish: Effect.fn("SessionRows.finish")(
@@ -211,6 +229,8 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
 
 const decodeOutcome = (stored: unknown, operation: OperationId): Outcome =>
   Option.getOrElse(Schema.decodeUnknownOption(Outcome)(stored), () => interrupted(operation))
+
+const decodeOrigin = Schema.decodeUnknownOption(Origin)
 
 /** The outcome of an operation whose end nobody saw. */
 export const interrupted = (operation: OperationId): Outcome => ({

@@ -3,30 +3,60 @@
  * an operation is begun again under its own id, which its owner's records keep from running twice.
  */
 import type { AlreadyProcessingMessage, MailboxFull, PersistenceError } from "@effect/cluster/ClusterError"
-import { Cause, Context, Effect, Layer } from "effect"
-import type { SessionId } from "../domain/Identity.ts"
+import { Cause, Context, Effect, Layer, Option } from "effect"
+import type { NumberedEvent, Origin } from "../domain/Event.ts"
+import type { ConnectionId, OperationId, SessionId } from "../domain/Identity.ts"
 import type { Operation, Reply } from "../domain/Operation.ts"
 import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from "../domain/SessionError.ts"
-import { SessionEntity } from "./SessionEntity.ts"
+import { type Resumed, SessionEntity } from "./SessionEntity.ts"
 
 /** One wait at the owner, in milliseconds. */
-const maxWaitMs = 3000
+const waitMs = 3000
 
 /** How long an owner is looked for, in milliseconds: several times what a takeover needs. */
 const patienceMs = 45_000
 
+/** Is told of each event, in order; the next ones wait for it. */
+export type Listener = (event: NumberedEvent, origin: Origin | undefined) => Effect.Effect<unknown>
+
+/** A request that its client takes up again, after an event that it has. */
+export interface Request {
+  readonly connection: ConnectionId
+  readonly operation: OperationId
+  readonly after: number
+}
+
 export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
   Sessions,
   {
-    /**
-     * Runs an operation. Waits for its end, or for `answerMs` milliseconds where its tool can answer before; an
-     * operation ends neither by that nor by a caller that goes away.
-     */
+    /** Runs an operation until it answers. A caller that goes away does not end it. */
     readonly call: (
       session: SessionId,
       operation: Operation,
-      answerMs?: number,
+      listener?: Listener,
     ) => Effect.Effect<Reply, SessionError>
+    /**
+     * Goes on with what `call` began for a request of a connection whose home is the session, on whatever node that was;
+     * undefined where nothing is known of it.
+     */
+    readonly resume: (
+      home: SessionId,
+      request: Request,
+      listener: Listener,
+    ) => Effect.Effect<{ readonly reply: Reply; readonly origin: Origin } | undefined, SessionError>
+    /** Ends what runs for a request of a connection whose home is the session, its processes too. */
+    readonly cancel: (
+      home: SessionId,
+      connection: ConnectionId,
+      request: Origin["request"],
+    ) => Effect.Effect<void, SessionError>
+    /** Lets `resume` and `cancel` find a request that is for another session than its connection's home. */
+    readonly note: (
+      home: SessionId,
+      origin: Origin,
+      operation: OperationId,
+      session: SessionId,
+    ) => Effect.Effect<void, SessionError>
     /** Ends what its owner holds for a closed session; gives up after a few seconds and leaves it to the reconciler. */
     readonly release: (session: SessionId) => Effect.Effect<void>
   }
@@ -35,33 +65,77 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
     Sessions,
     Effect.gen(function* () {
       const client = yield* SessionEntity.client
-      const call = Effect.fn("Sessions.call")(function* (
-        session: SessionId,
-        operation: Operation,
-        answerMs = Infinity,
-      ) {
-        const entity = client(session)
-        const answerAt = performance.now() + answerMs
-        let heardAt = performance.now()
-        let known = false
-        for (;;) {
-          const left = Math.max(0, Math.ceil(answerAt - performance.now()))
-          const wait = { waitMs: Math.min(left, maxWaitMs), partial: left <= maxWaitMs }
-          const page: Reply | null | "moved" = yield* answered(
-            known ? entity.Read({ operation: operation.id, ...wait }) : entity.Run({ operation, ...wait }),
-          ).pipe(
-            Effect.catchTag("SessionMoved", () => Effect.as(Effect.sleep("100 millis"), "moved" as const)),
-          )
-          if (page === null) heardAt = performance.now()
-          else if (page !== "moved") return page
-          else if (performance.now() - heardAt > patienceMs)
-            return yield* new Unavailable({ what: "the session's node" })
-          known = page === null
-        }
-      })
+
+      /** Asks an owner, again where the session has just moved. */
+      const persistently = <A>(ask: (moved: boolean) => ReturnType<typeof answered<A>>) =>
+        Effect.gen(function* () {
+          const begin = performance.now()
+          for (let moved = false; ; moved = true) {
+            const answer = yield* Effect.asSome(ask(moved)).pipe(
+              Effect.catchTag("SessionMoved", () => Effect.as(Effect.sleep("100 millis"), Option.none<A>())),
+            )
+            if (Option.isSome(answer)) return answer.value
+            if (performance.now() - begin > patienceMs) {
+              return yield* new Unavailable({ what: "the session's node" })
+            }
+          }
+        })
 
       return {
-        call,
+        call: Effect.fn("Sessions.call")(function* (session, operation, listener) {
+          const entity = client(session)
+          let after = listener === undefined ? null : 0
+          for (let known = false; ; known = true) {
+            const wait = { after, waitMs }
+            const page = yield* persistently((moved) =>
+              answered(
+                known && !moved
+                  ? entity.Read({ operation: operation.id, ...wait })
+                  : entity.Run({ operation, ...wait }),
+              ),
+            )
+            for (const event of page.events) {
+              yield* listener?.(event, operation.origin) ?? Effect.void
+              after = event.seq
+            }
+            if (page.reply !== null) return page.reply
+          }
+        }),
+
+        resume: Effect.fn("Sessions.resume")(function* (
+          home,
+          { connection, operation, ...request },
+          listener,
+        ) {
+          let session = home
+          let { after } = request
+          for (;;) {
+            const entity = client(session)
+            const page: Resumed = yield* persistently(() =>
+              answered(entity.Resume({ connection, operation, after, waitMs })),
+            )
+            if (page._tag === "Unknown") return undefined
+            if (page._tag === "Elsewhere") session = page.session
+            else {
+              for (const event of page.events) {
+                yield* listener(event, page.origin)
+                after = event.seq
+              }
+              if (page.reply !== null) return { reply: page.reply, origin: page.origin }
+            }
+          }
+        }),
+
+        cancel: Effect.fn("Sessions.cancel")(function* (home, connection, request) {
+          const at = (session: SessionId) =>
+            persistently(() => answered(client(session).Cancel({ connection, request })))
+          const elsewhere = yield* at(home)
+          if (elsewhere !== null) yield* at(elsewhere)
+        }),
+
+        note: (home, origin, operation, session) =>
+          persistently(() => answered(client(home).Note({ origin, operation, session }))),
+
         release: (session) =>
           client(session)
             .Release()
@@ -84,7 +158,7 @@ const answered = <A>(
   call: Effect.Effect<A, SessionError | MailboxFull | AlreadyProcessingMessage | PersistenceError>,
 ): Effect.Effect<A, SessionError> =>
   call.pipe(
-    Effect.timeoutFail({ duration: 2 * maxWaitMs, onTimeout: () => new SessionMoved() }),
+    Effect.timeoutFail({ duration: 2 * waitMs, onTimeout: () => new SessionMoved() }),
     Effect.catchTags({
       MailboxFull: () => Effect.fail(new TooManyOperations({ limit: 1024 })),
       AlreadyProcessingMessage: () => Effect.fail(new SessionMoved()),

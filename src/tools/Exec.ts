@@ -1,7 +1,9 @@
 /** Runs a command, and answers with its end, or with how it stands where it takes longer than the caller waits. */
 import { Effect, Exit, Schema } from "effect"
 import type { CommandEnd, CommandPage, CommandSpec, OutputCursor } from "../domain/Command.ts"
-import { commandAnswer, standing, summary } from "./CommandAnswer.ts"
+import type { OperationEvent } from "../domain/Event.ts"
+import { commandAnswer, part, standing, summary } from "./CommandAnswer.ts"
+import type { SessionCommand } from "./SessionCommands.ts"
 import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "./Tool.ts"
 
 const EnvironmentName = Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/))
@@ -78,7 +80,8 @@ export const exec = ownerTool({
             input.stdin === undefined
               ? Effect.void
               : sandbox.write(command.id, Buffer.from(input.stdin), input.stdin_open !== true)
-          const [page] = yield* Effect.all([read, write], { concurrency: 2 })
+          const follow = call.progress === undefined ? Effect.void : tell(command, call.progress)
+          const [page] = yield* Effect.all([read, write, follow], { concurrency: 3 })
           const end: CommandEnd = page.end ?? {
             _tag: "TimedOut",
             durationMs: spec.timeoutMs,
@@ -91,6 +94,12 @@ export const exec = ownerTool({
       (command, exit) => (Exit.isSuccess(exit) ? Effect.void : call.commands.drop(command)),
     )
   }),
+  cancel: (operation, commands) => {
+    const command = commands.find(operation)
+    return command === undefined || command.kept !== undefined
+      ? Effect.succeed(false)
+      : Effect.as(Effect.ignore(command.sandbox.cancel(command.id)), true)
+  },
   partial: {
     waitMs: ({ wait_ms = defaultWaitMs }) => wait_ms,
     answer: Effect.fnUntraced(function* (_, call) {
@@ -105,6 +114,31 @@ export const exec = ownerTool({
     }),
   },
 })
+
+/** Tells of a command's output as it comes, to its end. */
+const tell = Effect.fnUntraced(function* (
+  { id, sandbox }: SessionCommand,
+  progress: (event: OperationEvent) => void,
+) {
+  let cursor = start
+  let bytes = 0
+  for (;;) {
+    const page = yield* sandbox.read(id, cursor, endless, "output")
+    const { stderr, stderr_cursor, stdout, stdout_cursor, more } = part(page, cursor)
+    bytes += stdout_cursor - cursor.stdout
+    if (stdout !== "") progress({ progress: bytes, message: stdout })
+    bytes += stderr_cursor - cursor.stderr
+    if (stderr !== "") progress({ progress: bytes, message: stderr })
+    cursor = { stdout: stdout_cursor, stderr: stderr_cursor }
+    if (page.end !== undefined && !more) return
+    // What comes meanwhile is told in one piece.
+    if (page.end === undefined) yield* Effect.sleep(telling)
+  }
+})
+
+/** In milliseconds. */
+const endless = 600_000
+const telling = 20
 
 /** Exactly one of `command` and `argv` is needed, which a flat schema cannot say. */
 class InvalidArguments extends Schema.TaggedError<InvalidArguments>()("InvalidArguments", {

@@ -4,6 +4,7 @@
  * sandbox; a tool of the edge runs where the request came in.
  */
 import { type Effect, Schema } from "effect"
+import type { OperationEvent } from "../domain/Event.ts"
 import type { Explained } from "../domain/Failure.ts"
 import type { NodeId, OperationId, Principal, SessionId } from "../domain/Identity.ts"
 import type { Outcome } from "../domain/Operation.ts"
@@ -31,6 +32,8 @@ export interface OwnerCall {
   readonly limits: Limits["Type"]
   readonly template: Template
   readonly commands: SessionCommands
+  /** Tells the caller what came so far, where it wants to know. */
+  readonly progress: ((event: OperationEvent) => void) | undefined
   /** Whether an operation of the session runs on this node. */
   readonly isRunning: (id: OperationId) => boolean
   /** How an operation of the session ended, on whatever node; undefined while it runs, and where there is none. */
@@ -78,6 +81,8 @@ export interface OwnerTool<I extends Schema.Struct.Fields, O extends Schema.Stru
     input: Schema.Struct<I>["Type"],
     call: OwnerCall,
   ) => Effect.Effect<Schema.Struct<O>["Type"], Explained>
+  /** Ends what the operation has begun, so that its handler comes to its end; false where there is nothing yet. */
+  readonly cancel?: (operation: OperationId, commands: SessionCommands) => Effect.Effect<boolean>
   /** Where a caller does not wait for the end: for how long it does, and what it is told then. */
   readonly partial?: {
     /** In milliseconds. */

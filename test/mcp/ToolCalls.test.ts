@@ -24,6 +24,8 @@ const call = (
   Effect.gen(function* () {
     const called: Array<readonly [SessionId, Operation]> = []
     const closed: Array<string> = []
+    const noted: Array<readonly [SessionId, SessionId]> = []
+    const begun: Array<string> = []
     const find = (principal: Principal, id: string) =>
       principal === ann && (id === own || id === other)
         ? Effect.succeed(summary(id === own ? own : other))
@@ -35,6 +37,9 @@ const call = (
             Effect.sync(() => called.push([session, operation])),
             outcome,
           ),
+        resume: () => Effect.succeed(undefined),
+        cancel: () => Effect.void,
+        note: (home, _, __, session) => Effect.sync(() => void noted.push([home, session])),
         release: () => Effect.void,
       }),
       Layer.succeed(SessionDirectory, {
@@ -51,9 +56,20 @@ const call = (
       protocolVersion: "2025-06-18",
     }
     const calls = yield* Effect.provide(ToolCalls, ToolCalls.layer.pipe(Layer.provide(boundaries)))
-    const result = yield* calls.call(ann, connection, params)
+    const result = yield* calls.call(ann, connection, 7, params, {
+      begun: (operation) => Effect.sync(() => begun.push(operation)),
+      event: () => Effect.void,
+      cancelled: Effect.void,
+    })
     const [content] = result.content
-    return { result, called, closed, said: JSON.parse(content?.type === "text" ? content.text : "{}") }
+    return {
+      result,
+      called,
+      closed,
+      noted,
+      begun,
+      said: JSON.parse(content?.type === "text" ? content.text : "{}"),
+    }
   })
 
 describe("ToolCalls", () => {

@@ -26,8 +26,10 @@ const exec = (command: string) => operation("exec", { command })
 const run = (operations: Operations, operation: Operation) =>
   Effect.gen(function* () {
     yield* operations.begin(operation)
-    const outcome = yield* operations.reply(operation.id, 30_000, false)
-    return (outcome?._tag === "Failed" ? outcome.failure : outcome?.output) as Record<string, unknown>
+    const outcome = (yield* operations.page(operation.id, undefined, 30_000)).reply
+    return (
+      outcome?._tag === "Failed" ? outcome.failure : outcome?._tag === "Cancelled" ? {} : outcome?.output
+    ) as Record<string, unknown>
   })
 
 const container = (id: SessionId) => Effect.map(SessionTable.row(id), (row) => row?.container ?? undefined)
@@ -69,7 +71,7 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
       assert.propertyVal(yield* SessionTable.states(id), long.id, "running")
       assert.propertyVal(yield* run(again, operation("read_file", { path: "a" })), "content", "kept")
       yield* run(again, exec("touch go"))
-      const outcome = yield* again.reply(long.id, 10_000, false)
+      const outcome = (yield* again.page(long.id, undefined, 10_000)).reply
       assert.propertyVal(outcome?._tag === "Answered" ? outcome.output : {}, "stdout", "went on\n")
       assert.propertyVal(yield* SessionTable.states(id), long.id, "succeeded")
       yield* release(id)
@@ -85,7 +87,7 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
       yield* operations.begin(long)
       yield* until(container(id), (bound) => bound !== undefined)
       yield* release(id)
-      assert.propertyVal(yield* operations.reply(long.id, 0, false), "state", "interrupted")
+      assert.propertyVal((yield* operations.page(long.id, undefined, 0)).reply, "state", "interrupted")
       assert.deepStrictEqual(yield* containers, [])
       yield* release(id)
     }),

@@ -10,7 +10,12 @@ import * as TestNode from "../support/TestNode.ts"
 
 const box = (name: string) => ContainerId.make(name)
 
-const operation = (id: string) => ({ id: OperationId.make(id), tool: "exec", inputHash: `hash of ${id}` })
+const operation = (id: string) => ({
+  id: OperationId.make(id),
+  tool: "exec",
+  inputHash: `hash of ${id}`,
+  origin: undefined,
+})
 
 const answered: Outcome = {
   _tag: "Answered",

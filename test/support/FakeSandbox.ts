@@ -109,6 +109,7 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   limits,
   template,
   commands: new SessionCommands(),
+  progress: undefined,
   isRunning: () => false,
   outcomeOf: () => Effect.succeed(undefined),
   sandbox,

@@ -36,7 +36,11 @@ export const make = () => {
           ? { _tag: "Running", inputHash: known.inputHash }
           : { _tag: "Ended", inputHash: known.inputHash, outcome: known.outcome }
       }),
-    outcome: (_, id) => Effect.sync(() => operations.get(id)?.outcome),
+    outcome: (_, id) =>
+      Effect.sync(() => {
+        const outcome = operations.get(id)?.outcome
+        return outcome === undefined ? undefined : { outcome, origin: undefined }
+      }),
     abandon: (_, epoch, id) => owned(epoch, () => void operations.delete(id)),
     finish: (_, epoch, id, outcome) => owned(epoch, () => void (operations.get(id)!.outcome = outcome)),
   }

@@ -11,6 +11,9 @@ export class RecordedReleases extends Context.Tag("codegen-mcp/test/RecordedRele
     Sessions,
     Effect.map(RecordedReleases, (released) => ({
       call: () => Effect.dieMessage("no call is part of this test"),
+      resume: () => Effect.dieMessage("no call is part of this test"),
+      cancel: () => Effect.dieMessage("no call is part of this test"),
+      note: () => Effect.dieMessage("no call is part of this test"),
       release: (id) => Effect.sync(() => void released.push(id)),
     })),
   ).pipe(Layer.provideMerge(Layer.sync(RecordedReleases, (): Array<SessionId> => [])))

@@ -1,0 +1,123 @@
+/** One operation's way through its tool: recorded before it starts, decoded, run, and recorded as ended. */
+import { Effect, Schema } from "effect"
+import { createHash } from "node:crypto"
+import { type Explained, failureOf } from "../domain/Failure.ts"
+import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
+import type { Operation, Outcome, Reply } from "../domain/Operation.ts"
+import { SandboxLost } from "../domain/SandboxError.ts"
+import { OperationIdReused, type SessionError, type UnknownTemplate } from "../domain/SessionError.ts"
+import type { SessionCommands } from "../tools/SessionCommands.ts"
+import type { AnyOwnerTool, OwnerCall } from "../tools/Tool.ts"
+import { type Claim, interrupted, type SessionRows } from "./SessionRows.ts"
+
+/** What operations need of their session. */
+export interface OperationContext {
+  readonly session: SessionId
+  readonly claim: { readonly current: Claim }
+  readonly rows: SessionRows["Type"]
+  readonly commands: SessionCommands
+  /** Gives a tool what it knows of its session. */
+  readonly callOf: (tool: AnyOwnerTool, operation: Operation) => Effect.Effect<OwnerCall, UnknownTemplate>
+  /** Is told when the sandbox turned out to be gone. */
+  readonly onLost: (container: ContainerId) => Effect.Effect<void>
+}
+
+/** Failures before anything ran: the caller may repeat the call, also under the same id. */
+const nothingRan = new Set([
+  "workspace_lost",
+  "capacity",
+  "invalid_arguments",
+  "invalid_content",
+  "unavailable",
+  "session_moved",
+  "session_closed",
+  "unknown_template",
+])
+
+export const make = ({ session, claim, rows, callOf, onLost }: OperationContext) => {
+  /** Asks something of a tool, with what an operation gives it. */
+  const withCall = (tool: AnyOwnerTool, operation: Operation, ask: AnyOwnerTool["handler"]) =>
+    Effect.gen(function* () {
+      const decoded: unknown = yield* Effect.orDie(Schema.decodeUnknown(tool.input)(operation.input))
+      const output: unknown = yield* ask(decoded, yield* callOf(tool, operation))
+      return { output, encoded: yield* Effect.orDie(Schema.encodeUnknown(tool.output)(output)) }
+    })
+
+  const handle = (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome> =>
+    withCall(tool, operation, tool.handler).pipe(
+      Effect.map(({ encoded, output }): Outcome => ({
+        _tag: "Answered",
+        state: tool.stateOf?.(output) ?? "succeeded",
+        output: encoded,
+      })),
+      Effect.tapError((error) => (error instanceof SandboxLost ? onLost(error.container) : Effect.void)),
+      Effect.catchAll((error: Explained) =>
+        Effect.succeed<Outcome>({ _tag: "Failed", state: "failed", failure: failureOf(error) }),
+      ),
+      Effect.catchAllDefect((defect) =>
+        Effect.as(Effect.logError(`${tool.name} failed`, defect), internalError),
+      ),
+    )
+
+  const finish = (id: OperationId, outcome: Outcome) =>
+    Effect.suspend(() =>
+      outcome._tag === "Failed" && nothingRan.has(outcome.failure.code)
+        ? rows.abandon(session, claim.current.epoch, id)
+        : rows.finish(session, claim.current.epoch, id, outcome),
+    ).pipe(
+      Effect.retry({ while: (error) => error._tag === "Unavailable", times: 1 }),
+      Effect.catchAll((error) =>
+        Effect.logWarning(`the end of operation ${id} could not be recorded`, error.message),
+      ),
+    )
+
+  return {
+    /** Runs it to its end, unless it was begun before: then that is its outcome. */
+    run: (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome, SessionError> =>
+      Effect.gen(function* () {
+        if (!tool.changes) return yield* handle(tool, operation)
+        const inputHash = hashOf(operation)
+        const begun = yield* rows.begin(session, claim.current.epoch, {
+          id: operation.id,
+          tool: tool.name,
+          inputHash,
+          origin: operation.origin,
+        })
+        if (begun._tag === "Begun") {
+          const outcome = yield* handle(tool, operation)
+          yield* finish(operation.id, outcome)
+          return outcome
+        }
+        if (begun.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
+        return begun._tag === "Ended" ? begun.outcome : interrupted(operation.id)
+      }),
+
+    /** How it stands while it goes on; undefined where its tool cannot say. */
+    standing: (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Reply | undefined> =>
+      tool.partial === undefined
+        ? Effect.succeed(undefined)
+        : withCall(tool, operation, tool.partial.answer).pipe(
+            Effect.map(({ encoded }): Reply => ({ _tag: "Running", output: encoded })),
+            // Then its end is near.
+            Effect.orElseSucceed(() => undefined),
+          ),
+
+    finish,
+  }
+}
+
+/** Of what was asked: the same id may not be used for anything else. */
+export const hashOf = (operation: Operation) =>
+  createHash("sha256")
+    .update(`${operation.tool}\n${JSON.stringify(operation.input)}`)
+    .digest("hex")
+
+const internalError: Outcome = {
+  _tag: "Failed",
+  state: "failed",
+  failure: {
+    code: "internal_error",
+    message: "The server failed while it worked on this call.",
+    next: "Try again; if it stays so, the operator finds the reason in this node's log.",
+  },
+}

@@ -1,0 +1,250 @@
+/** Long calls over connections that break, on whatever node. */
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
+import { operationIdKey } from "../../src/mcp/ToolCalls.ts"
+import { exec } from "../../src/tools/Exec.ts"
+import { listFiles } from "../../src/tools/ListFiles.ts"
+import { sessionInfo } from "../../src/tools/SessionInfo.ts"
+import * as EventStream from "../support/EventStream.ts"
+import * as Http from "../support/Http.ts"
+import { clientOwnedBy, nodesOf, TestCluster } from "../support/TestCluster.ts"
+import { until } from "../support/Until.ts"
+
+const lines = (count: number, pause: number) =>
+  `for i in $(seq ${count}); do echo line $i; echo warning $i >&2; sleep ${pause}; done`
+
+const expected = (count: number) =>
+  Array.from({ length: count }, (_, index) => [`line ${index + 1}`, `warning ${index + 1}`])
+    .flat()
+    .sort()
+
+interface Message {
+  readonly id?: number
+  readonly method?: string
+  readonly params?: { readonly progressToken: string; readonly progress: number; readonly message: string }
+  readonly result?: {
+    readonly isError?: boolean
+    readonly structuredContent?: Record<string, unknown>
+    readonly content: ReadonlyArray<{ readonly text: string }>
+  }
+}
+
+const messageOf = ({ data }: EventStream.ServerEvent) => JSON.parse(data) as Message
+
+const told = (event: EventStream.ServerEvent) => ({ id: event.id, message: messageOf(event) })
+
+/** What a client puts together of what it was told. */
+const linesOf = (events: ReadonlyArray<EventStream.ServerEvent>) =>
+  events
+    .filter(({ data }) => data !== "")
+    .map((event) => messageOf(event).params?.message ?? "")
+    .join("")
+    .split("\n")
+    .filter((line) => line !== "")
+    .sort()
+
+/** A connection whose session a node owns, as a client that speaks HTTP itself. */
+const raw = (cluster: TestCluster["Type"], owner: string) =>
+  Effect.gen(function* () {
+    const client = yield* clientOwnedBy(cluster, owner)
+    const headers = {
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-session-id": client.connection,
+    }
+    const follow = (url: string, id: number, command: string, more: Record<string, unknown> = {}) =>
+      EventStream.open(`${url}/mcp`, {
+        method: "POST",
+        headers,
+        body: {
+          jsonrpc: "2.0",
+          id,
+          method: "tools/call",
+          params: {
+            name: "exec",
+            arguments: { command, ...more },
+            _meta: { progressToken: "p", [operationIdKey]: `o_${id}` },
+          },
+        },
+      })
+    const resume = (url: string, place: string, connection = client.connection) =>
+      EventStream.open(`${url}/mcp`, {
+        method: "GET",
+        headers: { ...headers, "mcp-session-id": connection, "last-event-id": place },
+      })
+    const notify = (url: string, body: unknown) =>
+      Http.send(`${url}/mcp`, { method: "POST", headers, body: JSON.stringify(body) })
+    return { client, follow, resume, notify }
+  })
+
+const three = Effect.gen(function* () {
+  const cluster = yield* TestCluster
+  const nodes = yield* nodesOf(cluster)
+  const [one, two, other] = nodes.map(({ url }) => url)
+  return { cluster, owner: nodes[0]!.id, urls: [one!, two!, other!] as const }
+})
+
+layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90 seconds" })(
+  "a call that takes long",
+  (it) => {
+    it.scoped("tells its output as it comes, through a node that does not own the session", () =>
+      Effect.gen(function* () {
+        const { cluster, owner, urls } = yield* three
+        const { follow } = yield* raw(cluster, owner)
+        const stream = yield* follow(urls[1], 1, lines(10, 0.1))
+        assert.include(stream.type, "text/event-stream")
+        const first = yield* stream.next
+        assert.deepStrictEqual([first?.id, first?.data], ["o_1.0", ""])
+        const events = yield* EventStream.rest(stream)
+        const said = events.slice(0, -1).map((event) => messageOf(event).params!)
+        assert.isAbove(said.length, 5)
+        assert.isTrue(said.every(({ progressToken }) => progressToken === "p"))
+        assert.isTrue(
+          said.every(({ progress }, index) => index === 0 || progress > said[index - 1]!.progress),
+        )
+        assert.deepStrictEqual(linesOf(events.slice(0, -1)), expected(10))
+        const last = events.at(-1)!
+        assert.strictEqual(last.id, "o_1.end")
+        assert.deepInclude(messageOf(last).result?.structuredContent, { status: "exited", exit_code: 0 })
+        assert.strictEqual(messageOf(last).id, 1)
+      }),
+    )
+
+    it.scoped(
+      "is taken up again on other nodes however often its connection breaks: all of it once, in order",
+      () =>
+        Effect.gen(function* () {
+          const { cluster, owner, urls } = yield* three
+          const { follow, resume } = yield* raw(cluster, owner)
+          const all: Array<EventStream.ServerEvent> = []
+          let stream: EventStream.EventStream = yield* follow(urls[1], 2, lines(30, 0.1))
+          let breaks = 0
+          for (;;) {
+            const event = yield* stream.next
+            if (event !== undefined) all.push(event)
+            if (event?.id?.endsWith(".end") === true) break
+            if (event === undefined || all.length % 4 === 0) {
+              yield* stream.cut
+              stream = yield* resume(urls[++breaks % 3]!, all.at(-1)!.id!)
+            }
+          }
+          assert.isAbove(breaks, 5)
+          assert.deepStrictEqual(linesOf(all.slice(0, -1)), expected(30))
+          assert.deepStrictEqual(
+            all.slice(1, -1).map(({ id }) => id),
+            Array.from({ length: all.length - 2 }, (_, index) => `o_2.${index + 1}`),
+          )
+          assert.deepInclude(messageOf(all.at(-1)!).result?.structuredContent, { status: "exited" })
+        }),
+    )
+
+    it.scoped("that has ended is told again from any event on, and of its end nothing is left to tell", () =>
+      Effect.gen(function* () {
+        const { cluster, owner, urls } = yield* three
+        const { follow, resume } = yield* raw(cluster, owner)
+        const first = yield* EventStream.rest(yield* follow(urls[1], 3, lines(3, 0.05)))
+        const again = yield* EventStream.rest(yield* resume(urls[2], "o_3.0"))
+        assert.deepStrictEqual(again.map(told), first.slice(1).map(told))
+        assert.strictEqual((yield* resume(urls[2], "o_3.end")).status, 204)
+        assert.strictEqual((yield* resume(urls[2], "o_unknown.1")).status, 204)
+      }),
+    )
+
+    it.scoped("is told to nobody but its own connection", () =>
+      Effect.gen(function* () {
+        const { cluster, owner, urls } = yield* three
+        const { follow, resume } = yield* raw(cluster, owner)
+        const stranger = yield* clientOwnedBy(cluster, owner)
+        const stream = yield* follow(urls[1], 4, lines(3, 0.05))
+        assert.strictEqual((yield* resume(urls[1], "o_4.0", stranger.connection)).status, 204)
+        yield* EventStream.rest(stream)
+      }),
+    )
+
+    it.scoped(
+      "in another session than the connection's own is followed, taken up and cancelled as well",
+      () =>
+        Effect.gen(function* () {
+          const { cluster, owner, urls } = yield* three
+          const { follow, resume, notify } = yield* raw(cluster, owner)
+          const other = yield* cluster.client()
+          const { session_id } = yield* other.ask(sessionInfo, {})
+          const stream = yield* follow(urls[1], 5, lines(100, 0.1), { session_id })
+          for (let count = 0; count < 3; count++) yield* stream.next
+          yield* stream.cut
+          const again = yield* resume(urls[2], "o_5.1")
+          assert.strictEqual((yield* again.next)?.id, "o_5.2")
+          yield* notify(urls[0], {
+            jsonrpc: "2.0",
+            method: "notifications/cancelled",
+            params: { requestId: 5 },
+          })
+          assert.isFalse((yield* EventStream.rest(again)).some(({ id }) => id === "o_5.end"))
+        }),
+    )
+
+    it.scoped(
+      "is cancelled from another node: its processes are gone within a second, and it is not answered",
+      () =>
+        Effect.gen(function* () {
+          const { cluster, owner, urls } = yield* three
+          const { client, follow, notify } = yield* raw(cluster, owner)
+          const before = marked()
+          const stream = yield* follow(
+            urls[1],
+            0,
+            "(setsid sleep 987.654321 &) ; echo up; sleep 987.654321; echo never",
+          )
+          yield* stream.next
+          assert.strictEqual(messageOf((yield* stream.next)!).params?.message, "up\n")
+          yield* until(Effect.sync(marked), (count) => count === before + 2)
+          const cancelledAt = performance.now()
+          const answer = yield* notify(urls[2], {
+            jsonrpc: "2.0",
+            method: "notifications/cancelled",
+            params: { requestId: 0, reason: "enough" },
+          })
+          assert.strictEqual(answer.status, 202)
+          yield* until(Effect.sync(marked), (count) => count === before)
+          assert.isBelow(performance.now() - cancelledAt, 1000)
+          assert.deepStrictEqual(yield* EventStream.rest(stream), [])
+          const rows = yield* cluster.sql<{ state: string }>`SELECT state FROM operation WHERE id = 'o_0'`
+          assert.deepStrictEqual(rows, [{ state: "cancelled" }])
+          // The session goes on, and a repeat under the same id hears of the end.
+          const repeat = yield* client.ask(
+            exec,
+            { command: "(setsid sleep 987.654321 &) ; echo up; sleep 987.654321; echo never" },
+            { operationId: "o_0" },
+          )
+          assert.strictEqual(repeat.status, "cancelled")
+          assert.strictEqual(repeat.stdout, "up\n")
+        }),
+    )
+
+    describe("whose owner dies", () => {
+      it.scoped("is answered as interrupted to whoever takes it up, with the request's own id", () =>
+        Effect.gen(function* () {
+          const { cluster, urls } = yield* three
+          const nodes = yield* nodesOf(cluster)
+          const { client, follow, resume } = yield* raw(cluster, nodes[2]!.id)
+          const stream = yield* follow(urls[0], 6, "echo once >> runs; echo up; sleep 60")
+          yield* stream.next
+          const { id } = (yield* stream.next)!
+          yield* stream.cut
+          yield* cluster.kill(nodes[2]!.id)
+          const events = yield* EventStream.rest(yield* resume(urls[1], id!))
+          const { id: request, result } = messageOf(events.at(-1)!)
+          assert.strictEqual(request, 6)
+          assert.isTrue(result?.isError)
+          assert.include(result?.content[0]?.text, "interrupted")
+          assert.strictEqual((yield* client.refused(listFiles, {}, { at: urls[1] })).code, "workspace_lost")
+        }),
+      )
+    })
+  },
+)
+
+/** Processes of the machine whose command line has the mark. */
+const marked = () =>
+  Number(execFileSync("sh", ["-c", "pgrep -fc '^sleep 987[.]654321' || true"]).toString().trim())
