@@ -3,7 +3,7 @@
  * lost by it. An agent that ends, falls silent or says what makes no sense costs its sandbox: every call then fails
  * with `SandboxLost`. The link ends with its scope; the container does not.
  */
-import { Data, Deferred, Effect, Schedule, Schema } from "effect"
+import { Data, Deferred, Effect, Option, Schedule, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import type { Channel, ChannelHandler } from "../agent/Channel.ts"
 import { Channels } from "../agent/Channels.ts"
@@ -59,7 +59,8 @@ const usual = {
   breaks: 200,
 }
 
-const decode = Schema.decodeUnknownSync(ToNode)
+/** Without words on what is wrong: they are made of what came, which may be too deep for it, and too long. */
+const decode = Schema.decodeUnknownOption(ToNode)
 
 /** Attaches to a container, which need not run yet. */
 export const make = Effect.fnUntraced(function* (
@@ -98,7 +99,8 @@ export const make = Effect.fnUntraced(function* (
   const channels = new Channels({
     send: (pieces) => attachment?.write(pieces),
     message: (received) => {
-      const message = decode(received)
+      const message = Option.getOrUndefined(decode(received))
+      if (message === undefined) throw new ProtocolError("a message that makes no sense")
       // What is sent has one message in return at most, whoever still waits for it.
       if (--due < 0) throw new ProtocolError("a message that nobody asked for")
       if (message.type === "ready") {
