@@ -77,8 +77,10 @@ const run = promisify(execFile)
 const attempt = <A>(work: () => Promise<A>) =>
   Effect.tryPromise({ try: work, catch: (cause) => new SandboxError({ operation: "create", cause }) })
 
-/** A file for so many bytes of the disk, and what a file's entry takes of it. */
-const bytesPerFile = 4096
+/** A folder holds a file for so many bytes of its size. */
+export const bytesPerFile = 4096
+
+/** What a file's entry takes of the disk. */
 const inodeSize = 256
 
 /** What ext4 keeps for itself besides, in bytes. */

@@ -8,7 +8,7 @@ import seccomp from "../../docker/seccomp.json" with { type: "json" }
 import { defaultPath } from "../agent/commands/Paths.ts"
 import type { NodeIdentity } from "../domain/NodeIdentity.ts"
 import * as AgentVolume from "./AgentVolume.ts"
-import type { Disk } from "./Disk.ts"
+import { bytesPerFile, type Disk } from "./Disk.ts"
 import { shm, type Template, totalMemory } from "./Templates.ts"
 
 export const labels = {
@@ -41,8 +41,9 @@ export interface Parts {
 /** What to ask the engine for, and the environment of the programs inside. */
 export const specification = ({ uid, agentVolume, disks, image, template, isGvisor, identity }: Parts) => {
   const memory = totalMemory(template)
+  // A file takes memory of its own besides what is in it, and no program's end gives that back.
   const folder = (size: number, mode = "0755") =>
-    `rw,exec,nosuid,nodev,size=${size},uid=${uid},gid=${uid},mode=${mode}`
+    `rw,exec,nosuid,nodev,size=${size},nr_inodes=${Math.ceil(size / bytesPerFile)},uid=${uid},gid=${uid},mode=${mode}`
   const taken = new Set([workspace, home, ...template.mounts.map(({ target }) => target)])
   const folders = {
     ...Object.fromEntries(
@@ -52,6 +53,7 @@ export const specification = ({ uid, agentVolume, disks, image, template, isGvis
       ? { [workspace]: folder(template.workspace), [home]: folder(template.home) }
       : {}),
     "/tmp": folder(template.tmp, "1777"),
+    "/dev/shm": folder(shm, "1777"),
   }
   const container: Dockerode.ContainerCreateOptions = {
     name: `codegen-mcp-${uid}`,
@@ -89,8 +91,8 @@ export const specification = ({ uid, agentVolume, disks, image, template, isGvis
         { Name: "core", Soft: 0, Hard: 0 },
         ...(isGvisor ? [{ Name: "nproc", Soft: template.pids, Hard: template.pids }] : []),
       ],
-      ShmSize: shm,
       IpcMode: "private",
+      Sysctls: sysctls,
       Tmpfs: folders,
       Mounts: [
         { Type: "volume", Source: agentVolume, Target: AgentVolume.folder, ReadOnly: true },
@@ -126,6 +128,13 @@ export const specification = ({ uid, agentVolume, disks, image, template, isGvis
  * ends where it gets none. It bounds the processes itself, by their user's limit.
  */
 const gvisorThreads = (pids: number) => 256 + 4 * pids
+
+/** What System V's means of communication may keep in memory although no program has it any more: next to nothing. */
+const sysctls = {
+  "kernel.shm_rmid_forced": "1",
+  "kernel.msgmni": "32",
+  "kernel.sem": "250 32000 32 128",
+}
 
 /** A disk, as a volume that goes with the container. */
 const mounted = (target: string, { device }: Disk): Dockerode.MountSettings => ({
