@@ -6,8 +6,10 @@
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import type { SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
+import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
 import type { SessionClosed, SessionNotFound, Unavailable } from "../domain/SessionError.ts"
 import { Limits } from "../sandbox/Limits.ts"
+import type { Sandbox } from "../sandbox/Sandbox.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
 import { defaultTemplate, type Template, Templates } from "../sandbox/Templates.ts"
 import { settings } from "../Settings.ts"
@@ -55,15 +57,16 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const isResting = ({ operations }: Held) => operations.running().length === 0
 
       /** On a full node the sandbox goes that was unused for longest, of those in which nothing was ever done. */
-      const makeWithRoom = (template: Template) =>
+      const makeWithRoom = (template: Template): Effect.Effect<Sandbox, SandboxError | Capacity> =>
         Effect.catchTag(sandboxes.make(template), "Capacity", (full) => {
           if (full.what === "bytes of disk") return Effect.fail(full)
           const [oldest] = [...sessions.values()]
             .filter((held) => held.sandbox.isUnused() && isResting(held))
             .sort((a, b) => a.usedAt - b.usedAt)
+          // The place is free as the removal begins. Where another caller was faster, the next oldest goes.
           return oldest === undefined
             ? Effect.fail(full)
-            : Effect.zipRight(oldest.sandbox.dropUnused, sandboxes.make(template))
+            : Effect.zipRight(oldest.sandbox.dropUnused, makeWithRoom(template), { concurrent: true })
         })
 
       const hold = (id: SessionId): Held => {
