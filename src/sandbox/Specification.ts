@@ -4,6 +4,7 @@
  */
 import type { Context } from "effect"
 import type Dockerode from "dockerode"
+import { posix } from "node:path"
 import seccomp from "../../docker/seccomp.json" with { type: "json" }
 import { defaultPath } from "../agent/commands/Paths.ts"
 import type { NodeIdentity } from "../domain/NodeIdentity.ts"
@@ -47,7 +48,10 @@ export const specification = ({ uid, agentVolume, disks, image, template, isGvis
   const taken = new Set([workspace, home, ...template.mounts.map(({ target }) => target)])
   const folders = {
     ...Object.fromEntries(
-      image.volumes.filter((path) => !taken.has(path)).map((path) => [path, folder(template.tmp)]),
+      image.volumes
+        .map((path) => posix.resolve("/", path))
+        .filter((path) => !taken.has(path))
+        .map((path) => [path, folder(template.tmp)]),
     ),
     ...(disks === undefined
       ? { [workspace]: folder(template.workspace), [home]: folder(template.home) }
