@@ -46,10 +46,32 @@ export class MessageReader {
   }
 }
 
+/** Lists and objects in each other, at most. Where they are many, a parser stands still for a second or more. */
+const maxDepth = 32
+
 export const parse = (bytes: Buffer): unknown => {
+  if (isTooDeep(bytes)) throw new ProtocolError("what should be JSON is too deep")
   try {
     return JSON.parse(bytes.toString())
   } catch {
     throw new ProtocolError("what should be JSON is not")
   }
 }
+
+const isTooDeep = (bytes: Buffer) => {
+  let depth = 0
+  let isText = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === quote) isText = !isText
+    else if (isText && byte === backslash) at++
+    else if (isText) continue
+    else if (byte === 0x5b || byte === 0x7b) depth++
+    else if (byte === 0x5d || byte === 0x7d) depth--
+    if (depth > maxDepth) return true
+  }
+  return false
+}
+
+const quote = 0x22
+const backslash = 0x5c
