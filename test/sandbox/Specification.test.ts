@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { Incarnation, NodeId } from "../../src/domain/Identity.ts"
 import { specification } from "../../src/sandbox/Specification.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
@@ -19,9 +19,13 @@ describe("Specification", () => {
             volumes: ["/workspace/", "//home/agent", "/tmp/", "/dev/shm/", "/data/../data/"],
           },
           template: (yield* Templates).standard,
-          identity: { node: NodeId.make("n"), incarnation: Incarnation.make(`i_${"0".repeat(32)}`), cluster: "c" },
+          identity: {
+            node: NodeId.make("n"),
+            incarnation: Incarnation.make(`i_${"0".repeat(32)}`),
+            cluster: "c",
+          },
         })
         assert.hasAllKeys(container.HostConfig?.Tmpfs, ["/tmp", "/dev/shm", "/data"])
-      }).pipe(Effect.provide(Templates.layer), Effect.provide(TestNode.settings({}))),
+      }).pipe(Effect.provide(Layer.provide(Templates.layer, TestNode.settings({})))),
   )
 })
