@@ -19,6 +19,7 @@ describe("Specification", () => {
             volumes: ["/workspace/", "//home/agent", "/tmp/", "/dev/shm/", "/data/../data/"],
           },
           template: (yield* Templates).standard,
+          isGvisor: false,
           identity: {
             node: NodeId.make("n"),
             incarnation: Incarnation.make(`i_${"0".repeat(32)}`),

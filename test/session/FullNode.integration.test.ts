@@ -4,6 +4,7 @@ import { NodeId, OperationId } from "../../src/domain/Identity.ts"
 import * as Container from "../../src/sandbox/Container.ts"
 import { HeldSessions } from "../../src/session/HeldSessions.ts"
 import type { Operations } from "../../src/session/Operations.ts"
+import { outcomeOf, told } from "../support/Outcome.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
 
@@ -13,8 +14,7 @@ let count = 0
 const call = Effect.fnUntraced(function* (operations: Operations, tool: string, input: unknown) {
   const id = OperationId.make(`o_${++count}`)
   yield* operations.begin({ id, tool, input, edgeNode: NodeId.make("edge") })
-  const outcome = yield* operations.reply(id, 30_000, false)
-  return (outcome?._tag === "Failed" ? outcome.failure : outcome?.output) as Record<string, unknown>
+  return told(yield* outcomeOf(operations, id, 30_000))
 })
 
 const places = 4

@@ -7,6 +7,7 @@ import { Docker } from "../../src/sandbox/Docker.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { HeldSessions } from "../../src/session/HeldSessions.ts"
 import type { Operations } from "../../src/session/Operations.ts"
+import { outcomeOf, told } from "../support/Outcome.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
 import { until } from "../support/Until.ts"
@@ -26,10 +27,7 @@ const exec = (command: string) => operation("exec", { command })
 const run = (operations: Operations, operation: Operation) =>
   Effect.gen(function* () {
     yield* operations.begin(operation)
-    const outcome = (yield* operations.page(operation.id, undefined, 30_000)).reply
-    return (
-      outcome?._tag === "Failed" ? outcome.failure : outcome?._tag === "Cancelled" ? {} : outcome?.output
-    ) as Record<string, unknown>
+    return told(yield* outcomeOf(operations, operation.id, 30_000))
   })
 
 const container = (id: SessionId) => Effect.map(SessionTable.row(id), (row) => row?.container ?? undefined)
@@ -71,7 +69,7 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
       assert.propertyVal(yield* SessionTable.states(id), long.id, "running")
       assert.propertyVal(yield* run(again, operation("read_file", { path: "a" })), "content", "kept")
       yield* run(again, exec("touch go"))
-      const outcome = (yield* again.page(long.id, undefined, 10_000)).reply
+      const outcome = yield* outcomeOf(again, long.id, 10_000)
       assert.propertyVal(outcome?._tag === "Answered" ? outcome.output : {}, "stdout", "went on\n")
       assert.propertyVal(yield* SessionTable.states(id), long.id, "succeeded")
       yield* release(id)
@@ -87,7 +85,7 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
       yield* operations.begin(long)
       yield* until(container(id), (bound) => bound !== undefined)
       yield* release(id)
-      assert.propertyVal((yield* operations.page(long.id, undefined, 0)).reply, "state", "interrupted")
+      assert.propertyVal(yield* outcomeOf(operations, long.id, 0), "state", "interrupted")
       assert.deepStrictEqual(yield* containers, [])
       yield* release(id)
     }),

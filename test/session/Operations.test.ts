@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { type CommandId, type CommandSpec } from "../../src/domain/Command.ts"
 import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
-import type { Operation, Outcome, Reply } from "../../src/domain/Operation.ts"
+import type { Operation, Outcome } from "../../src/domain/Operation.ts"
 import { SandboxError, SandboxLost } from "../../src/domain/SandboxError.ts"
 import { WorkspaceLost } from "../../src/domain/SessionError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
@@ -10,6 +10,7 @@ import * as Operations from "../../src/session/Operations.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
+import { outcomeOf } from "../support/Outcome.ts"
 
 const session = SessionId.make(`s_${"1".repeat(32)}`)
 
@@ -21,12 +22,6 @@ const exec = (id: string, command: string): Operation => ({
 })
 
 const read = (id: string, path = "a"): Operation => ({ ...exec(id, ""), tool: "read_file", input: { path } })
-
-/** A reply to one who waits for the end. */
-const ended = <E>(reply: Effect.Effect<Reply | undefined, E>) =>
-  Effect.map(reply, (reply) =>
-    reply?._tag === "Running" || reply?._tag === "Cancelled" ? assert.fail(reply._tag) : reply,
-  )
 
 /** Operations of a session whose sandbox ends each command once `release` is done. */
 const make = (sandbox?: OwnerCall["sandbox"]) =>
@@ -57,8 +52,7 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       callOf: (_, { id }) => Effect.succeed({ ...call, operation: id }),
       onLost: () => Effect.sync(() => void losses++),
     })
-    const outcome = (id: OperationId, waitMs: number) =>
-      ended(Effect.map(operations.page(id, undefined, waitMs), ({ reply }) => reply))
+    const outcome = (id: OperationId, waitMs: number) => outcomeOf(operations, id, waitMs)
     return {
       ...operations,
       ...memory,
