@@ -66,14 +66,14 @@ export const statusOf = (end: CommandEnd | undefined) => ({
 })
 
 /** The whole output so far, head and tail where it is long. */
-export const summary = (page: CommandPage) => {
-  const stdout = shown(page.stdout, stdoutLimit)
-  const stderr = shown(page.stderr, stderrLimit)
+export const summary = ({ stdout: out, stderr: err, next, end }: CommandPage) => {
+  const stdout = shown(out, stdoutLimit, end !== undefined)
+  const stderr = shown(err, stderrLimit, end !== undefined)
   return {
     stdout: stdout.text,
     stderr: stderr.text,
-    stdout_cursor: page.next.stdout,
-    stderr_cursor: page.next.stderr,
+    stdout_cursor: next.stdout - stdout.held,
+    stderr_cursor: next.stderr - stderr.held,
     truncated: stdout.cut || stderr.cut,
   }
 }
@@ -130,33 +130,52 @@ const stderrLimit = 12_000
 
 /**
  * Output as text of up to `limit` characters, counted as JSON writes them: head and tail, with a line between that
- * says how much is left out.
+ * says how much is left out. `held` bytes at the end begin a character whose rest comes later.
  */
-const shown = ({ data, skipped, skippedAt }: OutputPiece, limit: number) => {
-  const whole = decode(data)
-  const cost = JSON.stringify(whole).length - 2
-  if (skipped === 0 && cost <= limit) return { text: whole, cut: false }
-  const half = Math.floor((limit / 2) * Math.min(1, whole.length / cost))
-  const [head, tail] = skipped === 0 ? [data, data] : [data.subarray(0, skippedAt), data.subarray(skippedAt)]
-  const [first, last] = [head.subarray(0, half), tail.subarray(-half)]
-  const left = data.length + skipped - first.length - last.length
+const shown = ({ data, skipped, skippedAt }: OutputPiece, limit: number, isLast: boolean) => {
+  const held = isLast ? 0 : partialCharacter(data)
+  const whole = data.subarray(0, data.length - held)
+  if (skipped === 0 && cost(whole) <= limit) return { text: decode(whole), cut: false, held }
+  const [head, tail] =
+    skipped === 0 ? [whole, whole] : [whole.subarray(0, skippedAt), whole.subarray(skippedAt)]
+  const first = fitting(head, limit / 2, (bytes, length) => bytes.subarray(0, length))
+  const last = fitting(tail, limit / 2, (bytes, length) => bytes.subarray(bytes.length - length))
+  const left = whole.length + skipped - first.length - last.length
   return {
     text: `${decode(first)}\n[… ${left} bytes left out; write long output to a file and read its parts …]\n${decode(last)}`,
     cut: true,
+    held,
   }
 }
 
 const partOf = ({ data, skipped, skippedAt }: OutputPiece, after: number, limit: number, isLast: boolean) => {
   const isGap = skipped > 0 && skippedAt === 0
+  const gapFollows = skipped > 0 && !isGap
   const begin = after + (isGap ? skipped : 0)
   const gap = isGap ? `[… ${skipped} bytes were not kept …]\n` : ""
-  const whole = data.subarray(0, skipped > 0 && !isGap ? skippedAt : data.length)
-  const cost = JSON.stringify(decode(whole)).length - 2
-  const fits = whole.subarray(0, cost <= limit ? whole.length : Math.floor((limit * whole.length) / cost))
-  // A character whose rest comes later is left for then.
-  const goesOn = fits.length < data.length || !isLast
+  const whole = data.subarray(0, gapFollows ? skippedAt : data.length)
+  const fits = fitting(whole, limit, (bytes, length) => bytes.subarray(0, length))
+  // A character whose rest comes later is left for then; behind a gap it never comes.
+  const goesOn = fits.length < whole.length || !(gapFollows || isLast)
   const text = fits.subarray(0, fits.length - (goesOn ? partialCharacter(fits) : 0))
   return { text: gap + decode(text), cursor: begin + text.length, cut: fits.length < data.length }
 }
 
-const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+/** As much as JSON writes in `limit` characters. Some bytes cost it six, so that what stays is judged again. */
+const fitting = (
+  bytes: Uint8Array,
+  limit: number,
+  part: (bytes: Uint8Array, length: number) => Uint8Array,
+): Uint8Array => {
+  const taken = cost(bytes)
+  return taken <= limit
+    ? bytes
+    : fitting(part(bytes, Math.floor((bytes.length * limit) / taken)), limit, part)
+}
+
+/** Characters of a text as JSON writes it. */
+const cost = (bytes: Uint8Array) => JSON.stringify(decode(bytes)).length - 2
+
+/** A mark of the byte order in the middle of the output is text like any other. */
+const decode = (bytes: Uint8Array) => decoder.decode(bytes)
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
