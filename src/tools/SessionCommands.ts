@@ -23,6 +23,8 @@ export interface SessionCommand {
 
 export class SessionCommands {
   private readonly commands = new Map<OperationId, SessionCommand>()
+  /** In order of their end. */
+  private ended: ReadonlyArray<SessionCommand> = []
 
   /** Starts a command as this operation's. It is to be given to `end` or to `drop`. */
   start(
@@ -57,14 +59,17 @@ export class SessionCommands {
     return [...this.commands.values()]
   }
 
-  /** It has ended, as its last page says. The oldest go where too many are kept, or too much of their output. */
+  /**
+   * It has ended, as its last page says. Those that ended first go where too many are kept, or too much of their
+   * output; this one stays, so that a caller who followed it can read the rest.
+   */
   end(command: SessionCommand, { stdout, stderr }: CommandPage) {
     return Effect.suspend(() => {
       command.kept = stdout.data.length + stderr.data.length
-      const ended = this.all().filter(({ kept }) => kept !== undefined)
-      let bytes = ended.reduce((sum, { kept = 0 }) => sum + kept, 0)
-      const gone = ended.filter(({ kept = 0 }, index) => {
-        if (ended.length - index <= maxEnded && bytes <= maxKept) return false
+      this.ended = [...this.ended, command]
+      let bytes = this.ended.reduce((sum, { kept = 0 }) => sum + kept, 0)
+      const gone = this.ended.slice(0, -1).filter(({ kept = 0 }, index) => {
+        if (this.ended.length - index <= maxEnded && bytes <= maxKept) return false
         bytes -= kept
         return true
       })
@@ -75,6 +80,7 @@ export class SessionCommands {
   /** Forgets a command. One that still runs is killed. */
   drop({ id, operation, sandbox }: SessionCommand) {
     this.commands.delete(operation)
+    this.ended = this.ended.filter((one) => one.operation !== operation)
     return sandbox.forget(id)
   }
 }
