@@ -29,17 +29,20 @@ export const listCommands = ownerTool({
   changes: false,
   handler: Effect.fn("tools.list_commands")(function* (_, { commands }) {
     const all = yield* Effect.forEach(commands.all(), ({ id, operation, sandbox, shown, startedAt }) =>
-      // One whose program could not be started, or whose sandbox is lost, tells its own caller.
-      Effect.option(
-        Effect.map(sandbox.read(id, endOfOutput, 0, "output"), ({ end, next }) => ({
-          operation_id: operation,
-          command: shown,
-          ...statusOf(end),
-          started_at: new Date(startedAt).toISOString(),
-          stdout_bytes: next.stdout,
-          stderr_bytes: next.stderr,
-        })),
-      ),
+      // It may be let go of while the others are looked at.
+      commands.find(operation) === undefined
+        ? Effect.succeedNone
+        : // One whose program could not be started, or whose sandbox is lost, tells its own caller.
+          Effect.option(
+            Effect.map(sandbox.read(id, endOfOutput, 0, "output"), ({ end, next }) => ({
+              operation_id: operation,
+              command: shown,
+              ...statusOf(end),
+              started_at: new Date(startedAt).toISOString(),
+              stdout_bytes: next.stdout,
+              stderr_bytes: next.stderr,
+            })),
+          ),
     )
     return { commands: all.flatMap((one) => (one._tag === "Some" ? [one.value] : [])) }
   }),
