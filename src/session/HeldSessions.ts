@@ -90,7 +90,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               limits,
               template,
               commands,
-              isRunning: (other) => operations.running().includes(other),
+              goesOn: operations.goesOn,
               outcomeOf: operations.ended,
               progress:
                 operation.origin?.progress === undefined

@@ -37,6 +37,16 @@ export const commandAnswer = {
 /** A cursor for those who want none of the output. */
 export const endOfOutput: OutputCursor = { stdout: Infinity, stderr: Infinity }
 
+const none: OutputPiece = { data: new Uint8Array(), skipped: 0, skippedAt: 0 }
+
+/** Of a command that waits for its sandbox. */
+export const noPage: CommandPage = {
+  stdout: none,
+  stderr: none,
+  next: { stdout: 0, stderr: 0 },
+  end: undefined,
+}
+
 /** All but the output. */
 export const standing = (
   { operation, startedAt }: Pick<SessionCommand, "operation" | "startedAt">,

@@ -27,7 +27,7 @@ export const commandOf = (
 ): Effect.Effect<SessionCommand | undefined> =>
   Effect.suspend(() => {
     const command = call.commands.find(operation)
-    return command !== undefined || !call.isRunning(operation)
+    return command !== undefined || !call.goesOn(operation)
       ? Effect.succeed(command)
       : Effect.delay(commandOf(operation, call), "20 millis")
   })

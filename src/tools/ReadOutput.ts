@@ -1,7 +1,7 @@
 /** Shows what a command has written since a cursor, and whether it still runs. */
-import { Effect, Schema } from "effect"
+import { Duration, Effect, Option, Schema } from "effect"
 import { OperationId } from "../domain/Identity.ts"
-import { commandAnswer, part, standing } from "./CommandAnswer.ts"
+import { commandAnswer, noPage, part, standing } from "./CommandAnswer.ts"
 import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
 import { defaultWaitMs, optional, ownerTool, WaitMs } from "./Tool.ts"
 
@@ -36,14 +36,30 @@ export const readOutput = ownerTool({
     call,
   ) {
     const after = { stdout: stdout_cursor, stderr: stderr_cursor }
-    const command = yield* commandOf(operation_id, call)
+    const [waited, found] = yield* Effect.timed(Effect.timeoutOption(commandOf(operation_id, call), wait_ms))
+    if (Option.isNone(found)) {
+      const starting = { operation: operation_id, startedAt: Date.now() }
+      return { ...standing(starting, undefined, call), ...part(noPage, after) }
+    }
+    const command = found.value
     if (command === undefined) {
       const ended = yield* endedCommand(operation_id, call)
-      // Of its output only what it was answered with is left.
-      const isRead = after.stdout >= ended.stdout_cursor && after.stderr >= ended.stderr_cursor
-      return { ...ended, ...(isRead ? { stdout: "", stderr: "" } : {}), more: false }
+      return {
+        ...ended,
+        stdout: rest(ended.stdout, ended.stdout_cursor, after.stdout),
+        stderr: rest(ended.stderr, ended.stderr_cursor, after.stderr),
+        more: false,
+      }
     }
-    const page = yield* command.sandbox.read(command.id, after, wait_ms, "output")
+    const left = Math.max(0, wait_ms - Duration.toMillis(waited))
+    const page = yield* command.sandbox.read(command.id, after, left, "output")
     return { ...standing(command, page.end, call), ...part(page, after) }
   }),
 })
+
+/** Of the output of a command that is kept no more only what it was answered with is left, all of it where it was short. */
+const rest = (text: string, total: number, cursor: number) => {
+  const bytes = Buffer.from(text)
+  if (cursor >= total) return ""
+  return bytes.length === total ? bytes.subarray(cursor).toString() : text
+}
