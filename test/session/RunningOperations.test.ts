@@ -143,13 +143,16 @@ describe("Operations that go on", () => {
     }),
   )
 
-  it.effect("leave room for those that change nothing, and the other way round", () =>
+  it.effect("leave room for those that look after them, and the other way round", () =>
     Effect.gen(function* () {
       const { begin, running } = yield* make
       const names = Array.from({ length: 64 }, (_, n) => String(n))
       for (const name of names) yield* begin(exec(`exec${name}`))
       assert.strictEqual((yield* Effect.flip(begin(exec("exec64"))))._tag, "TooManyOperations")
-      for (const name of names) yield* begin(read(`read${name}`))
+      for (const tool of ["send_input", "kill_command", "read_output"]) {
+        yield* begin(operation(tool, tool, { operation_id: "exec0", input: "" }))
+      }
+      for (const name of names.slice(3)) yield* begin(read(`read${name}`))
       assert.strictEqual((yield* Effect.flip(begin(read("read64"))))._tag, "TooManyOperations")
       assert.lengthOf(running(), 128)
     }),
