@@ -1,5 +1,6 @@
 /** Shows what a command has written since a cursor, and whether it still runs. */
 import { Duration, Effect, Option, Schema } from "effect"
+import type { OutputCursor } from "../domain/Command.ts"
 import { OperationId } from "../domain/Identity.ts"
 import { commandAnswer, noPage, part, standing } from "./CommandAnswer.ts"
 import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
@@ -51,11 +52,22 @@ export const readOutput = ownerTool({
         more: false,
       }
     }
+    const { id, sandbox } = command
     const left = Math.max(0, wait_ms - Duration.toMillis(waited))
-    const page = yield* command.sandbox.read(command.id, after, left, "output")
+    const [took, first] = yield* Effect.timed(sandbox.read(id, after, left, "output"))
+    const answer = { ...standing(command, first.end, call), ...part(first, after) }
+    if (first.end !== undefined || isNews(answer, after)) return answer
+    // The beginning of a character is there already, and is nothing to answer with.
+    yield* sandbox.read(id, first.next, Math.max(0, left - Duration.toMillis(took)), "output")
+    const page = yield* sandbox.read(id, after, 0, "output")
     return { ...standing(command, page.end, call), ...part(page, after) }
   }),
 })
+
+const isNews = (
+  { stdout_cursor, stderr_cursor }: { readonly stdout_cursor: number; readonly stderr_cursor: number },
+  after: OutputCursor,
+) => stdout_cursor > after.stdout || stderr_cursor > after.stderr
 
 /** Of the output of a command that is kept no more only what it was answered with is left, all of it where it was short. */
 const rest = (text: string, total: number, cursor: number) => {
