@@ -166,6 +166,25 @@ layer(
     }),
   )
 
+  it.scoped("are waited for by a reader who has all but the beginning of a character", () =>
+    Effect.gen(function* () {
+      const { ask, look, operations, send, start } = yield* session
+      const { id } = yield* start({
+        command: "printf 'a\\xf0\\x9f'; read line; printf '\\xa6\\x80'; sleep 100",
+        stdin_open: true,
+      })
+      assert.deepInclude(yield* look(id), { stdout: "a", stdout_cursor: 1 })
+      // Both bytes are there by now, and another call comes and goes while the reader waits.
+      yield* until(ask(listCommands, {}), ({ commands }) => commands[0]?.stdout_bytes === 3)
+      const waits = operation("read_output", { operation_id: id, stdout_cursor: 1, wait_ms: 20_000 })
+      yield* operations.begin(waits)
+      yield* ask(exec, { argv: ["true"] })
+      yield* send(id, "\n")
+      const reply = yield* operations.reply(waits.id, 20_000, false)
+      assert.deepInclude(reply?._tag === "Answered" ? reply.output : {}, { stdout: "🦀", stdout_cursor: 5 })
+    }),
+  )
+
   it.scoped("are talked to on a terminal, and interrupted there by Ctrl-C", () =>
     Effect.gen(function* () {
       const { ended, send, shows, start } = yield* session
