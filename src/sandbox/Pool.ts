@@ -3,7 +3,8 @@
  * doubles the pool's size, a quiet minute takes one away; both within bounds. It is refilled by one at a time, and
  * not while a caller waits for a start of its own. The scope given to `make` ends the refilling.
  */
-import { Clock, Effect, Either, Option, Queue, type Scope } from "effect"
+import { Effect, Either, Option, Queue, type Scope } from "effect"
+import { milliseconds } from "../domain/Monotonic.ts"
 
 export interface PoolStatus {
   readonly ready: number
@@ -107,9 +108,6 @@ export const make = <A, E>({
       status: () => ({ ready: ready.length, size, hits, misses }),
     }
   })
-
-/** By a clock that is never set. */
-const milliseconds = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 /** In milliseconds. */
 const pause = 1_000

@@ -7,6 +7,7 @@
 import { Deferred, Effect, Exit, Fiber, Option } from "effect"
 import type { NumberedEvent, Origin } from "../domain/Event.ts"
 import type { ConnectionId, OperationId } from "../domain/Identity.ts"
+import { milliseconds } from "../domain/Monotonic.ts"
 import { cancelled, type Operation, type Outcome, type Reply } from "../domain/Operation.ts"
 import {
   OperationIdReused,
@@ -20,7 +21,7 @@ import { EventLog } from "./EventLog.ts"
 import * as OperationRun from "./OperationRun.ts"
 import { interrupted } from "./SessionRows.ts"
 
-/** Operations of one session that run at once: of those that change anything, and of the others. */
+/** Operations of one session that run at once: of those that go on after an answer, and of the others. */
 const maxRunning = 64
 
 /** Ended operations that are kept, and for how long, in milliseconds. */
@@ -73,6 +74,8 @@ export interface Operations {
   /** How an operation of the session ended; undefined while it runs, and where none is known. */
   readonly ended: (id: OperationId) => Effect.Effect<Outcome | undefined, SessionError>
   readonly running: () => ReadonlyArray<OperationId>
+  /** Whether an operation runs whose callers need not wait for its end. */
+  readonly goesOn: (id: OperationId) => boolean
   /** Cancels what runs for a request; says whether there is such. */
   readonly cancel: (connection: ConnectionId, request: Origin["request"]) => Effect.Effect<boolean>
   /** Notes an event of an operation that runs. */
@@ -118,7 +121,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     if (known !== undefined && isRunning(known)) {
       if (known.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
       known.isCancelled = false
-      known.answerAt = answerAt(operation)
+      known.answerAt = yield* answerAt(operation)
       return
     }
     const twin = twinOf(operation, inputHash)
@@ -128,7 +131,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       return yield* Effect.dieMessage(`no tool ${operation.tool}`)
     // Commands that run for long leave room for those that look after them.
     const alike = [...entries.values()].filter(
-      (entry) => isRunning(entry) && entry.tool.changes === tool.changes,
+      (entry) => isRunning(entry) && isLong(entry.tool) === isLong(tool),
     )
     if (alike.length >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
     const entry: Entry = {
@@ -139,7 +142,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       outcome: yield* Deferred.make<Outcome, SessionError>(),
       fiber: undefined,
       endedAt: undefined,
-      answerAt: answerAt(operation),
+      answerAt: yield* answerAt(operation),
       isCancelled: false,
     }
     entries.delete(operation.id)
@@ -164,14 +167,14 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     const news = after === undefined ? Effect.never : log.changed(after)
     yield* Effect.timeoutOption(
       Effect.raceFirst(Effect.exit(Deferred.await(outcome)), news),
-      Math.max(shortest, Math.min(waitMs, entry.answerAt - performance.now())),
+      Math.max(shortest, Math.min(waitMs, entry.answerAt - (yield* milliseconds))),
     )
     const events = after === undefined ? [] : log.after(after)
     const { origin } = operation
     const isWhole = after === undefined || (events.at(-1)?.seq ?? after) >= log.last
     const end = yield* Deferred.poll(outcome)
     if (Option.isNone(end)) {
-      const isDue = performance.now() >= entry.answerAt
+      const isDue = (yield* milliseconds) >= entry.answerAt
       return { events, origin, reply: isDue ? yield* standing(tool, operation) : undefined }
     }
     if (!isWhole) return { events, origin, reply: undefined }
@@ -207,6 +210,10 @@ export const make = (context: OperationRun.OperationContext): Operations => {
           : Effect.succeed(undefined)
       }),
     running,
+    goesOn: (id) => {
+      const entry = entries.get(id)
+      return entry !== undefined && isRunning(entry) && isLong(entry.tool)
+    },
     cancel: Effect.fnUntraced(function* (connection, request) {
       const entry = [...entries.values()].find(
         (entry) => isRunning(entry) && isFor(entry, connection, request),
@@ -228,7 +235,10 @@ export const make = (context: OperationRun.OperationContext): Operations => {
   }
 }
 
-const answerAt = ({ answerMs = Infinity }: Operation) => performance.now() + answerMs
+/** Whether a tool's operations go on after an answer. */
+const isLong = (tool: AnyOwnerTool) => tool.partial !== undefined
+
+const answerAt = ({ answerMs = Infinity }: Operation) => Effect.map(milliseconds, (now) => now + answerMs)
 
 /** In milliseconds: whoever asks again and again is not answered faster than that. */
 const shortest = 5

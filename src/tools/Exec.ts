@@ -1,8 +1,8 @@
 /** Runs a command, and answers with its end, or with how it stands where it takes longer than the caller waits. */
 import { Effect, Exit, Schema } from "effect"
-import type { CommandEnd, CommandPage, CommandSpec, OutputCursor } from "../domain/Command.ts"
+import type { CommandEnd, CommandSpec, OutputCursor } from "../domain/Command.ts"
 import type { OperationEvent } from "../domain/Event.ts"
-import { commandAnswer, part, standing, summary } from "./CommandAnswer.ts"
+import { commandAnswer, noPage, part, standing, summary } from "./CommandAnswer.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
 import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "./Tool.ts"
 
@@ -105,7 +105,7 @@ export const exec = ownerTool({
     answer: Effect.fnUntraced(function* (_, call) {
       const command = call.commands.find(call.operation)
       const page =
-        command === undefined ? nothing : yield* command.sandbox.read(command.id, start, 0, "output")
+        command === undefined ? noPage : yield* command.sandbox.read(command.id, start, 0, "output")
       const { operation } = call
       return {
         ...standing(command ?? { operation, startedAt: Date.now() }, undefined, call),
@@ -213,11 +213,6 @@ const shownOf = ({
 }) => (command ?? argv.join(" ")).slice(0, 200)
 
 const start: OutputCursor = { stdout: 0, stderr: 0 }
-
-const none = { data: new Uint8Array(), skipped: 0, skippedAt: 0 }
-
-/** Of a command that waits for its sandbox. */
-const nothing: CommandPage = { stdout: none, stderr: none, next: start, end: undefined }
 
 /** Time for the kill of a command that ran out of its own, in milliseconds. */
 const killTimeMs = 15_000

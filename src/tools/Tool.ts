@@ -34,8 +34,8 @@ export interface OwnerCall {
   readonly commands: SessionCommands
   /** Tells the caller what came so far, where it wants to know. */
   readonly progress: ((event: OperationEvent) => void) | undefined
-  /** Whether an operation of the session runs on this node. */
-  readonly isRunning: (id: OperationId) => boolean
+  /** Whether an operation of the session runs on this node that is answered before its end: that starts a command. */
+  readonly goesOn: (id: OperationId) => boolean
   /** How an operation of the session ended, on whatever node; undefined while it runs, and where there is none. */
   readonly outcomeOf: (id: OperationId) => Effect.Effect<Outcome | undefined, Explained>
   /** The session's sandbox, started where there is none yet. */

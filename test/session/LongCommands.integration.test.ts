@@ -10,6 +10,7 @@ import { killCommand } from "../../src/tools/KillCommand.ts"
 import { listCommands } from "../../src/tools/ListCommands.ts"
 import { readOutput } from "../../src/tools/ReadOutput.ts"
 import { sendInput } from "../../src/tools/SendInput.ts"
+import { outcomeOf } from "../support/Outcome.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
 import { until } from "../support/Until.ts"
@@ -34,28 +35,28 @@ const session = Effect.gen(function* () {
   const id = yield* SessionTable.insert()
   yield* Effect.addFinalizer(() => release(id))
   const operations: Operations = yield* claim(id)
-  const reply = <A>(operation: Operation, waitMs: number, partial: boolean) =>
+  const reply = <A>(operation: Operation) =>
     Effect.gen(function* () {
       yield* operations.begin(operation)
-      const reply = yield* operations.reply(operation.id, waitMs, partial)
-      if (reply === undefined || reply._tag === "Failed")
+      const { reply } = yield* operations.page(operation.id, undefined, 30_000)
+      if (reply === undefined || reply._tag === "Failed" || reply._tag === "Cancelled")
         return yield* Effect.dieMessage(JSON.stringify(reply))
       return reply.output as A
     })
-  const ask = <A>(tool: Tool<A>, input: unknown) => reply<A>(operation(tool.name, input), 30_000, false)
+  const ask = <A>(tool: Tool<A>, input: unknown) => reply<A>(operation(tool.name, input))
   /** The code of a call that must be refused. */
   const refusal = (tool: Tool<unknown>, input: unknown) =>
     Effect.gen(function* () {
       const called = operation(tool.name, input)
       yield* operations.begin(called)
-      const reply = yield* operations.reply(called.id, 30_000, false)
+      const reply = yield* outcomeOf(operations, called.id, 30_000)
       return reply?._tag === "Failed" ? reply.failure.code : "none"
     })
   /** Starts a command; gives its operation's id, and what exec answers at once. */
   const start = (input: unknown) =>
     Effect.gen(function* () {
       const called = operation("exec", input)
-      const answer = yield* reply<typeof exec.output.Type>(called, 0, true)
+      const answer = yield* reply<typeof exec.output.Type>({ ...called, answerMs: 0 })
       assert.strictEqual(answer.status, "running")
       return { called, id: called.id, answer }
     })
@@ -67,7 +68,7 @@ const session = Effect.gen(function* () {
     refusal,
     start,
     look,
-    repeat: (called: Operation) => reply<typeof exec.output.Type>(called, 30_000, true),
+    repeat: (called: Operation) => reply<typeof exec.output.Type>(called),
     send: (id: OperationId, input: string, end = false) => ask(sendInput, { operation_id: id, input, end }),
     shows: (id: OperationId, text: string) => until(look(id), ({ stdout }) => stdout.includes(text)),
     ended: (id: OperationId) => until(look(id), ({ status }) => status !== "running"),
@@ -180,7 +181,7 @@ layer(
       yield* operations.begin(waits)
       yield* ask(exec, { argv: ["true"] })
       yield* send(id, "\n")
-      const reply = yield* operations.reply(waits.id, 20_000, false)
+      const reply = yield* outcomeOf(operations, waits.id, 20_000)
       assert.deepInclude(reply?._tag === "Answered" ? reply.output : {}, { stdout: "🦀", stdout_cursor: 5 })
     }),
   )

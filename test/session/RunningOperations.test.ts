@@ -19,11 +19,17 @@ const operation = (name: string, tool: string, input: unknown): Operation => ({
   edgeNode: NodeId.make("edge"),
 })
 
-const exec = (name: string, command = "make") => operation(name, "exec", { command })
+/** A command whose caller wants to know after so many milliseconds how it stands. */
+const exec = (name: string, answerMs = Infinity, command = "make") => ({
+  ...operation(name, "exec", { command }),
+  answerMs,
+})
 const read = (name: string) => operation(name, "read_file", { path: "a" })
 
 const outputOf = (reply: Reply | undefined) =>
-  (reply === undefined || reply._tag === "Failed" ? {} : reply.output) as Record<string, unknown>
+  (reply === undefined || reply._tag === "Failed" || reply._tag === "Cancelled"
+    ? {}
+    : reply.output) as Record<string, unknown>
 
 /** Operations whose commands write `so far`, and end with `done` when they are let; the sandbox comes when it is let. */
 const make = Effect.gen(function* () {
@@ -44,11 +50,12 @@ const make = Effect.gen(function* () {
   }
   const memory = MemoryRows.make()
   const commands = new SessionCommands()
-  const operations: Operations.Operations = Operations.make(
-    SessionId.make(`s_${"1".repeat(32)}`),
-    { current: MemoryRows.claim },
-    memory.rows,
-    (_, operation) =>
+  const operations: Operations.Operations = Operations.make({
+    session: SessionId.make(`s_${"1".repeat(32)}`),
+    claim: { current: MemoryRows.claim },
+    rows: memory.rows,
+    commands,
+    callOf: (_, operation) =>
       Effect.succeed({
         ...FakeSandbox.call(Effect.as(Deferred.await(ready), sandbox)),
         operation: operation.id,
@@ -56,10 +63,13 @@ const make = Effect.gen(function* () {
         goesOn: operations.goesOn,
         outcomeOf: operations.ended,
       }),
-    () => Effect.void,
-  )
+    onLost: () => Effect.void,
+  })
+  const reply = (id: OperationId, waitMs: number) =>
+    Effect.map(operations.page(id, undefined, waitMs), ({ reply }) => reply)
   return {
     ...operations,
+    reply,
     memory,
     started,
     ready: Deferred.succeed(ready, undefined),
@@ -71,18 +81,25 @@ const make = Effect.gen(function* () {
         Effect.yieldNow().pipe(Effect.repeat({ until: () => commands.find(operation.id) !== undefined })),
       ),
     /** Runs a tool that changes nothing to its end. */
-    ask: (operation: Operation) =>
-      Effect.zipRight(operations.begin(operation), operations.reply(operation.id, 60_000, false)),
+    ask: (operation: Operation) => Effect.zipRight(operations.begin(operation), reply(operation.id, 60_000)),
   }
 })
+
+/** What comes of a wait that is as short as any. */
+const soon = <A, E>(wait: Effect.Effect<A, E>) =>
+  Effect.gen(function* () {
+    const waiting = yield* Effect.fork(wait)
+    yield* TestClock.adjust("10 millis")
+    return yield* Fiber.join(waiting)
+  })
 
 describe("Operations that go on", () => {
   it.effect("are answered after the caller's wait with what there is, and later with their end", () =>
     Effect.gen(function* () {
-      const { end, memory, ready, reply, up } = yield* make
+      const { begin, end, memory, ready, reply, up } = yield* make
       yield* ready
-      yield* up(exec("a"))
-      const waiting = yield* Effect.fork(reply(id("a"), 5000, true))
+      yield* up(exec("a", 5000))
+      const waiting = yield* Effect.fork(reply(id("a"), 60_000))
       yield* TestClock.adjust("4999 millis")
       assert.isNull(
         yield* Fiber.poll(waiting).pipe(Effect.map((exit) => (exit._tag === "None" ? null : exit))),
@@ -97,7 +114,8 @@ describe("Operations that go on", () => {
         stdout_cursor: 6,
       })
       assert.isUndefined(memory.operations.get(id("a"))?.outcome)
-      const later = yield* Effect.fork(reply(id("a"), 60_000, true))
+      yield* begin(exec("a", 5000))
+      const later = yield* Effect.fork(reply(id("a"), 60_000))
       yield* end
       const whole = yield* Fiber.join(later)
       assert.deepInclude(outputOf(whole), { operation_id: "a", status: "exited", stdout: "so far, done" })
@@ -108,8 +126,8 @@ describe("Operations that go on", () => {
   it.effect("are answered before their sandbox is there, with nothing yet", () =>
     Effect.gen(function* () {
       const { begin, reply } = yield* make
-      yield* begin(exec("a"))
-      const partial = yield* reply(id("a"), 0, true)
+      yield* begin(exec("a", 0))
+      const partial = yield* soon(reply(id("a"), 0))
       assert.strictEqual(partial?._tag, "Running")
       assert.deepInclude(outputOf(partial), { status: "running", stdout: "", stdout_cursor: 0 })
     }),
@@ -119,10 +137,10 @@ describe("Operations that go on", () => {
     Effect.gen(function* () {
       const { begin, ready, reply, up } = yield* make
       yield* ready
-      yield* begin(read("a"))
+      yield* begin({ ...read("a"), answerMs: 0 })
       yield* up(exec("b"))
-      assert.isUndefined(yield* reply(id("a"), 0, true))
-      assert.isUndefined(yield* reply(id("b"), 0, false))
+      assert.isUndefined(yield* soon(reply(id("a"), 0)))
+      assert.isUndefined(yield* soon(reply(id("b"), 0)))
     }),
   )
 
@@ -130,15 +148,16 @@ describe("Operations that go on", () => {
     Effect.gen(function* () {
       const { begin, end, ready, reply, started, up } = yield* make
       yield* ready
-      yield* up(exec("a"))
-      assert.propertyVal(yield* reply(id("a"), 0, true), "_tag", "Running")
+      yield* up(exec("a", 0))
+      assert.propertyVal(yield* soon(reply(id("a"), 0)), "_tag", "Running")
+      yield* begin(exec("a", 0))
+      assert.propertyVal(yield* soon(reply(id("a"), 0)), "_tag", "Running")
+      assert.strictEqual((yield* Effect.flip(begin(exec("a", 0, "other"))))._tag, "OperationIdReused")
       yield* begin(exec("a"))
-      assert.propertyVal(yield* reply(id("a"), 0, true), "_tag", "Running")
-      assert.strictEqual((yield* Effect.flip(begin(exec("a", "other"))))._tag, "OperationIdReused")
       yield* end
-      const first = yield* reply(id("a"), 60_000, true)
+      const first = yield* reply(id("a"), 60_000)
       yield* begin(exec("a"))
-      assert.deepStrictEqual(yield* reply(id("a"), 60_000, true), first)
+      assert.deepStrictEqual(yield* reply(id("a"), 60_000), first)
       assert.lengthOf(started, 1)
     }),
   )
@@ -171,9 +190,9 @@ describe("Operations that go on", () => {
       const outcome = yield* ended(id("a"))
       assert.strictEqual(outcome?._tag, "Answered")
       assert.deepStrictEqual(yield* ended(id("a")), outcome)
-      assert.deepStrictEqual(yield* reply(id("a"), 0, false), outcome)
-      // Its caller has it, and this node no more: it is in the rows.
-      assert.strictEqual((yield* Effect.flip(reply(id("a"), 0, false)))._tag, "SessionMoved")
+      assert.deepStrictEqual(yield* reply(id("a"), 0), outcome)
+      // A caller whose connection broke fetches it again.
+      assert.deepStrictEqual(yield* reply(id("a"), 0), outcome)
       assert.deepStrictEqual(yield* ended(id("a")), outcome)
       assert.isUndefined(yield* ended(id("b")))
     }),
@@ -218,11 +237,11 @@ describe("Operations that go on", () => {
         yield* ready
         yield* end
         yield* begin(exec("a"))
-        const outcome = yield* reply(id("a"), 60_000, false)
-        yield* begin(exec("a", "other"))
-        assert.strictEqual((yield* Effect.flip(reply(id("a"), 60_000, false)))._tag, "OperationIdReused")
+        const outcome = yield* reply(id("a"), 60_000)
+        yield* begin(exec("a", Infinity, "other"))
+        assert.strictEqual((yield* Effect.flip(reply(id("a"), 60_000)))._tag, "OperationIdReused")
         yield* begin(exec("a"))
-        assert.deepStrictEqual(yield* reply(id("a"), 60_000, false), outcome)
+        assert.deepStrictEqual(yield* reply(id("a"), 60_000), outcome)
       }),
   )
 })

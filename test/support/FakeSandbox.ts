@@ -110,7 +110,7 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   template,
   commands: new SessionCommands(),
   progress: undefined,
-  isRunning: () => false,
+  goesOn: () => false,
   outcomeOf: () => Effect.succeed(undefined),
   sandbox,
 })
