@@ -57,7 +57,10 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     if (JSON.stringify(request.params).length > maxHello) {
       return yield* refuse(400, -32602, `What a client says of itself may take ${maxHello} characters.`)
     }
-    const welcome = yield* respond(request, () => Effect.dieMessage("initialize calls no tool"))
+    const welcome = yield* respond(request, {
+      callTool: () => Effect.dieMessage("initialize calls no tool"),
+      askOwner: () => Effect.dieMessage("initialize asks no owner"),
+    })
     if (!("result" in welcome)) return HttpServerResponse.unsafeJson(welcome)
     const opened = yield* Effect.either(
       connections.open(principal, Option.getOrUndefined(name), {
@@ -105,9 +108,11 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       primes: connection.protocolVersion >= primingSince,
       headers: {},
       run: (follower) =>
-        respond(message, (params) =>
-          Effect.raceFirst(tools.call(principal, connection, message.id, params, follower), left),
-        ).pipe(whileKept(connection)),
+        respond(message, {
+          callTool: (params) =>
+            Effect.raceFirst(tools.call(principal, connection, message.id, params, follower), left),
+          askOwner: tools.askOwner(connection),
+        }).pipe(whileKept(connection)),
     })
   })
 

@@ -9,11 +9,20 @@ import {
   type CallToolResult,
   type JSONRPCMessage,
   type JSONRPCRequest,
+  CompleteRequestSchema,
+  GetPromptRequestSchema,
+  ListPromptsRequestSchema,
+  ListResourcesRequestSchema,
+  ListResourceTemplatesRequestSchema,
   ListToolsRequestSchema,
+  ReadResourceRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js"
 import { AjvJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/ajv-provider.js"
 import { Effect, Runtime } from "effect"
+import type { Explained } from "../domain/Failure.ts"
 import { listing } from "./Presentation.ts"
+import * as Prompts from "./Prompts.ts"
+import * as Resources from "./Resources.ts"
 import type { CallParams, UnknownTool } from "./ToolCalls.ts"
 
 // Making one costs more than all the rest of a request.
@@ -27,15 +36,21 @@ const instructions =
   "A command that takes long answers `running`: go on with read_output and its operation_id. Files and processes stay " +
   "between calls."
 
-/** Answers one request. `callTool` runs a tool for the connection; an interrupt closes the server. */
+/** What a connection can do beside the protocol. */
+export interface Abilities {
+  readonly callTool: (params: CallParams) => Effect.Effect<CallToolResult, UnknownTool>
+  readonly askOwner: Resources.AskOwner
+}
+
+/** Answers one request; an interrupt closes the server. */
 export const respond = (
   request: JSONRPCRequest,
-  callTool: (params: CallParams) => Effect.Effect<CallToolResult, UnknownTool>,
+  { askOwner, callTool }: Abilities,
 ): Effect.Effect<JSONRPCMessage> =>
   Effect.flatMap(Effect.runtime<never>(), (runtime) =>
     Effect.async<JSONRPCMessage>((resume) => {
       const server = new Server(serverInfo, {
-        capabilities: { tools: {} },
+        capabilities: { tools: {}, resources: {}, prompts: {}, completions: {} },
         instructions,
         jsonSchemaValidator,
       })
@@ -49,13 +64,30 @@ export const respond = (
         },
       }
       server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...listing] }))
-      server.setRequestHandler(CallToolRequestSchema, ({ params }, { signal }) =>
-        callTool(params).pipe(
-          Effect.either,
-          (call) => Runtime.runPromise(runtime)(call, { signal }),
-          (result) =>
-            result.then((either) => (either._tag === "Right" ? either.right : Promise.reject(either.left))),
-        ),
+      const run = <A, E>(work: Effect.Effect<A, E>, { signal }: { readonly signal: AbortSignal }) =>
+        Runtime.runPromise(runtime)(Effect.either(work), { signal }).then((either) =>
+          either._tag === "Right" ? either.right : Promise.reject(either.left),
+        )
+      const asking = <A>(work: Effect.Effect<A, Explained>, extra: { readonly signal: AbortSignal }) =>
+        run(Effect.mapError(work, Resources.errorOf), extra)
+      server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => run(callTool(params), extra))
+      server.setRequestHandler(ListResourcesRequestSchema, ({ params }, extra) =>
+        asking(Resources.list(askOwner, params?.cursor), extra),
+      )
+      server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
+        resourceTemplates: [Resources.template],
+      }))
+      server.setRequestHandler(ReadResourceRequestSchema, ({ params }, extra) =>
+        asking(Resources.read(askOwner, params.uri), extra),
+      )
+      server.setRequestHandler(CompleteRequestSchema, ({ params: { ref, argument } }, extra) =>
+        ref.type === "ref/resource" && ref.uri === Resources.template.uriTemplate
+          ? asking(Resources.complete(askOwner, argument.value), extra)
+          : { completion: { values: [] } },
+      )
+      server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: [...Prompts.listing] }))
+      server.setRequestHandler(GetPromptRequestSchema, ({ params }) =>
+        Prompts.get(params.name, params.arguments),
       )
       void server.connect(transport).then(() => transport.onmessage?.(request))
       return Effect.promise(() => server.close())

@@ -19,6 +19,7 @@ import * as Registry from "../tools/Registry.ts"
 import type { AnyOwnerTool } from "../tools/Tool.ts"
 import type { Connection } from "./Connections.ts"
 import type { Follower } from "./EventStream.ts"
+import type { AskOwner } from "./Resources.ts"
 import { answered, argumentsOf, failed, refused, resultOf } from "./Presentation.ts"
 
 export type CallParams = CallToolRequest["params"]
@@ -50,6 +51,8 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       params: CallParams,
       follower: Follower,
     ) => Effect.Effect<CallToolResult, UnknownTool>
+    /** Runs one of the tools behind resources in the connection's own session. */
+    readonly askOwner: (connection: Connection) => AskOwner
     /** Goes on with a call of the connection, after an event that its client has; undefined for an unknown one. */
     readonly resume: (
       connection: Connection,
@@ -70,7 +73,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
 
       return {
         call: Effect.fn("ToolCalls.call")(function* (principal, connection, request, params, follower) {
-          const tool = Registry.find(params.name)
+          const tool = Registry.findListed(params.name)
           if (tool === undefined) return yield* new UnknownTool({ tool: params.name })
           const given = argumentsOf(tool, params.arguments ?? {})
           if (given.failure !== undefined) return failed(given.failure)
@@ -115,6 +118,25 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
               : callOwner(session, tool),
           ).pipe(Effect.catchAll((error) => Effect.succeed(refused(error))))
         }),
+
+        askOwner:
+          (connection): AskOwner =>
+          (tool: AnyOwnerTool, input: unknown) =>
+            Effect.gen(function* () {
+              const id = OperationId.make(yield* randomId("o_"))
+              const reply = yield* sessions.call(connection.session, {
+                id,
+                tool: tool.name,
+                input,
+                edgeNode: node,
+              })
+              if (reply._tag === "Failed") {
+                return yield* Effect.fail<Explained>({ _tag: reply.failure.code, ...reply.failure })
+              }
+              return yield* Effect.orDie(
+                Schema.decodeUnknown(tool.output)(reply._tag === "Cancelled" ? undefined : reply.output),
+              )
+            }),
 
         resume: Effect.fn("ToolCalls.resume")(function* (connection, operation, after, follower) {
           yield* follower.begun(operation)

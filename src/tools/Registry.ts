@@ -11,6 +11,7 @@ import { readOutput } from "./ReadOutput.ts"
 import { sendInput } from "./SendInput.ts"
 import { sessionInfo } from "./SessionInfo.ts"
 import type { AnyTool } from "./Tool.ts"
+import { fileContent, filePaths } from "./WorkspaceResources.ts"
 import { writeFile } from "./WriteFile.ts"
 
 const tools: ReadonlyArray<AnyTool> = [
@@ -30,6 +31,10 @@ const tools: ReadonlyArray<AnyTool> = [
 
 export const all = tools
 
-const byName = new Map(tools.map((tool) => [tool.name, tool]))
+/** Also those that no client sees. */
+const byName = new Map([...tools, fileContent, filePaths].map((tool: AnyTool) => [tool.name, tool]))
+
+/** A tool that clients may call. */
+export const findListed = (name: string) => tools.find((tool) => tool.name === name)
 
 export const find = (name: string) => byName.get(name)

@@ -9,7 +9,11 @@ const noTool = () => Effect.dieMessage("no tool is called")
 const ask = (
   request: Omit<JSONRPCRequest, "jsonrpc" | "id"> & { readonly id?: string | number },
   callTool: (params: CallParams) => Effect.Effect<CallToolResult, UnknownTool> = noTool,
-) => respond({ jsonrpc: "2.0", id: 1, ...request } as JSONRPCRequest, callTool) as Effect.Effect<Answer>
+) =>
+  respond({ jsonrpc: "2.0", id: 1, ...request } as JSONRPCRequest, {
+    callTool,
+    askOwner: () => Effect.dieMessage("no owner is asked"),
+  }) as Effect.Effect<Answer>
 
 interface Answer {
   readonly id: string | number
@@ -28,7 +32,12 @@ describe("McpServer", () => {
       const { result } = yield* ask(hello("2025-06-18"))
       assert.deepStrictEqual(result?.["serverInfo"], serverInfo)
       assert.strictEqual(result?.["protocolVersion"], "2025-06-18")
-      assert.deepStrictEqual(result?.["capabilities"], { tools: {} })
+      assert.deepStrictEqual(result?.["capabilities"], {
+        tools: {},
+        resources: {},
+        prompts: {},
+        completions: {},
+      })
       assert.include(result?.["instructions"], "/workspace")
     }),
   )
@@ -72,7 +81,7 @@ describe("McpServer", () => {
 
   it.live("refuses methods that it does not have with -32601", () =>
     Effect.gen(function* () {
-      for (const method of ["resources/list", "prompts/get", "no/such", "logging/setLevel"]) {
+      for (const method of ["resources/subscribe", "no/such", "logging/setLevel", "tasks/list"]) {
         assert.strictEqual((yield* ask({ method, params: {} })).error?.code, -32601, method)
       }
     }),

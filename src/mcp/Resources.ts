@@ -1,0 +1,132 @@
+/** The workspace of a connection's own session as the protocol's resources: `workspace:///` and a path. */
+import {
+  type CompleteResult,
+  ErrorCode,
+  type ListResourcesResult,
+  McpError,
+  type ReadResourceResult,
+} from "@modelcontextprotocol/sdk/types.js"
+import { Effect } from "effect"
+import mime from "mime/lite"
+import { failureOf, type Explained } from "../domain/Failure.ts"
+import { filePaths, fileContent } from "../tools/WorkspaceResources.ts"
+
+const scheme = "workspace:///"
+
+export const template = {
+  uriTemplate: `${scheme}{+path}`,
+  name: "workspace",
+  title: "Files of the workspace",
+  description: "A file of the session's workspace, by its path relative to /workspace.",
+}
+
+/** Runs one of the hidden tools on the session's owner. */
+export interface AskOwner {
+  (
+    tool: typeof filePaths,
+    input: { readonly pattern: string },
+  ): Effect.Effect<typeof filePaths.output.Type, Explained>
+  (
+    tool: typeof fileContent,
+    input: { readonly path: string },
+  ): Effect.Effect<typeof fileContent.output.Type, Explained>
+}
+
+/** The files of the workspace, a page of them from a cursor on. */
+export const list = (ask: AskOwner, cursor: string | undefined) =>
+  Effect.map(ask(filePaths, { pattern: "**" }), ({ paths }): ListResourcesResult => {
+    const after = cursor === undefined ? "" : Buffer.from(cursor, "base64url").toString()
+    const begin = after === "" ? 0 : paths.findIndex((path) => path > after)
+    const page = begin < 0 ? [] : paths.slice(begin, begin + pageSize)
+    const last = page.at(-1)
+    return {
+      resources: page.map((path) => ({
+        uri: uriOf(path),
+        name: path,
+        ...(typeOf(path) === undefined ? {} : { mimeType: typeOf(path) }),
+      })),
+      ...(last === undefined || last === paths.at(-1)
+        ? {}
+        : { nextCursor: Buffer.from(last).toString("base64url") }),
+    }
+  })
+
+/** One file: as text where it is such, in base64 otherwise. */
+export const read = (ask: AskOwner, uri: string) =>
+  Effect.gen(function* () {
+    const path = pathOf(uri)
+    if (path === undefined) {
+      return yield* Effect.fail({ ...unknownUri, message: `${uri.slice(0, 200)} is no ${scheme} URI.` })
+    }
+    const { base64 } = yield* ask(fileContent, { path })
+    const bytes = Buffer.from(base64, "base64")
+    const text = bytes.toString()
+    const isText = !text.includes("\0") && Buffer.from(text).equals(bytes)
+    const mimeType = typeOf(path) ?? (isText ? "text/plain" : "application/octet-stream")
+    return {
+      contents: [{ uri, mimeType, ...(isText ? { text } : { blob: base64 }) }],
+    } satisfies ReadResourceResult
+  })
+
+/** Paths of the workspace that begin so. */
+export const complete = (ask: AskOwner, begin: string) =>
+  Effect.map(
+    ask(filePaths, { pattern: `${begin.replace(/[*?[\]{}\\]/g, "\\$&")}**` }),
+    ({ paths, truncated }): CompleteResult => ({
+      completion: {
+        values: paths.slice(0, maxValues),
+        total: paths.length,
+        hasMore: truncated || paths.length > maxValues,
+      },
+    }),
+  )
+
+/** A failure as the protocol's error: a resource that is not there has a code of its own. */
+export const errorOf = (error: Explained) => {
+  const { code, message, next } = failureOf(error)
+  return new McpError(
+    code === "not_found" ? resourceNotFound : ErrorCode.InvalidParams,
+    `${message} ${next}`,
+    { code },
+  )
+}
+
+const unknownUri = { _tag: "UnknownUri", next: "List the resources, then read one of them." }
+
+/** MCP 2025-11-25, "Resources", "Error Handling". */
+const resourceNotFound = -32002
+
+const uriOf = (path: string) => scheme + path.split("/").map(encodeURIComponent).join("/")
+
+const pathOf = (uri: string) => {
+  if (!uri.startsWith(scheme) || uri.length === scheme.length) return undefined
+  try {
+    return decodeURIComponent(uri.slice(scheme.length))
+  } catch {
+    return undefined
+  }
+}
+
+/** By the name's ending; of source code not as media files with the same ending would be. */
+const typeOf = (path: string) => sources[/\.(\w+)$/.exec(path)?.[1] ?? ""] ?? mime.getType(path) ?? undefined
+
+const sources: Readonly<Record<string, string>> = {
+  c: "text/x-c",
+  cpp: "text/x-c++",
+  go: "text/x-go",
+  h: "text/x-c",
+  java: "text/x-java",
+  jsx: "text/javascript",
+  py: "text/x-python",
+  rb: "text/x-ruby",
+  rs: "text/x-rust",
+  sh: "text/x-shellscript",
+  toml: "text/x-toml",
+  ts: "text/x-typescript",
+  tsx: "text/x-typescript",
+}
+
+const pageSize = 200
+
+/** Of one completion. (MCP 2025-11-25, "Completion".) */
+const maxValues = 100
