@@ -124,6 +124,8 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
     }
     if (Buffer.byteLength(JSON.stringify(message)) <= maxStart) yield* link.send(message)
     else finish(Effect.fail(new CommandNotStarted({ reason: "its arguments and environment are too long" })))
+    // Nobody will write to it: a terminal has to be told.
+    if (spec.tty && spec.stdin === "none") stdout.channel.end()
 
     const timer = setTimeout(() => finish(Effect.succeed("TimedOut")), spec.timeoutMs)
     const end = Effect.gen(function* () {

@@ -1,12 +1,12 @@
 /**
- * Disks of sandboxes whose medium is `disk`: each a sparse ext4 image on a loop device, which its container mounts.
+ * Disks of sandboxes whose medium is `disk`: each an ext4 image of its whole size on a loop device, which its container mounts.
  * Once it does, the image is unlinked and the device told to go with its last mount, so the kernel frees both when
  * the container is removed, whoever removes it. Needs a node that is root beside its engine.
  */
 import { Duration, Effect } from "effect"
 import { execFile } from "node:child_process"
 import { randomUUID } from "node:crypto"
-import { mkdir, readdir, rm, stat, statfs, truncate, writeFile } from "node:fs/promises"
+import { mkdir, readdir, rm, stat, statfs, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { Capacity, SandboxError } from "../domain/SandboxError.ts"
@@ -28,16 +28,17 @@ export const make = Effect.fn("Disk.make")(function* (size: number, uid: number)
     const { bavail, bsize } = await statfs(folder)
     return bavail * bsize
   })
-  if (free < size) return yield* new Capacity({ what: "bytes of disk", limit: free, setting: "DISK_DIR" })
+  const files = Math.ceil(size / bytesPerFile)
+  const whole = Math.ceil(size * 1.02) + files * inodeSize + overhead
+  if (free < whole) return yield* new Capacity({ what: "bytes of disk", limit: free, setting: "DISK_DIR" })
   const path = join(folder, `${randomUUID()}.img`)
   yield* Effect.acquireRelease(
     attempt(() => writeFile(path, "", { mode: 0o600 })),
     () => Effect.ignore(attempt(() => rm(path, { force: true }))),
   )
-  const files = Math.ceil(size / bytesPerFile)
-  const whole = Math.ceil(size * 1.02) + files * inodeSize + overhead
   yield* attempt(async () => {
-    await truncate(path, whole)
+    // Taken now, so that no sandbox loses what another one's disk has no room for.
+    await run("fallocate", ["--posix", "--length", String(whole), path])
     const owner = `root_owner=${uid}:${uid},lazy_itable_init=1,nodiscard`
     const layout = ["-O", "^has_journal", "-m", "0", "-N", String(files), "-I", String(inodeSize)]
     await run("mkfs.ext4", ["-q", ...layout, "-E", owner, path])

@@ -26,8 +26,10 @@ export interface PoolOptions<A, E> {
   readonly least: number
   readonly most: number
   readonly launch: Effect.Effect<A, E>
-  /** Whether one that waited still lives. */
+  /** Whether one that waits still lives, as far as is known. */
   readonly isUsable: (waiting: A) => boolean
+  /** Whether one that is to be given away answers. */
+  readonly answers: (waiting: A) => Effect.Effect<boolean>
   readonly drop: (spare: A) => Effect.Effect<void>
   /** Is told of a start that nobody waited for and that failed; the next one is tried later and later. */
   readonly failed: (error: E) => Effect.Effect<void>
@@ -38,6 +40,7 @@ export const make = <A, E>({
   most,
   launch,
   isUsable,
+  answers,
   drop,
   failed,
 }: PoolOptions<A, E>): Effect.Effect<Pool<A, E>, never, Scope.Scope> =>
@@ -59,11 +62,15 @@ export const make = <A, E>({
     })
 
     const take = Effect.gen(function* () {
-      const found = yield* takeIfReady
-      if (Option.isSome(found)) {
-        hits++
-        yield* refill
-        return found.value
+      for (;;) {
+        const found = yield* takeIfReady
+        if (Option.isNone(found)) break
+        if (yield* answers(found.value)) {
+          hits++
+          yield* refill
+          return found.value
+        }
+        yield* Effect.forkDaemon(drop(found.value))
       }
       misses++
       size = Math.min(most, Math.max(1, size * 2))

@@ -2,6 +2,7 @@
 import { Effect, Exit, Scope } from "effect"
 import type { ContainerId } from "../domain/Identity.ts"
 import { SandboxError } from "../domain/SandboxError.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
 import * as AgentFiles from "./AgentFiles.ts"
 import * as AgentLink from "./AgentLink.ts"
 import * as Commands from "./Commands.ts"
@@ -16,6 +17,8 @@ export interface RunningSandbox {
   readonly template: Template
   /** Since when a session has it, in milliseconds since 1970; infinite while it waits for one. */
   heldSince: number
+  /** Whether its agent answers within a second. */
+  readonly answers: Effect.Effect<boolean>
   /** Runs something once it is lost, if it ever is. */
   readonly whenLost: (run: Effect.Effect<void>) => Effect.Effect<unknown>
   /** Ends its commands, and removes the container if the engine can. */
@@ -46,6 +49,15 @@ export const launch = Effect.fn("RunningSandbox.launch")(function* (
       sandbox: { id, ...commands, files: AgentFiles.make(link) } satisfies Sandbox,
       template,
       heldSince: Infinity,
+      answers: link
+        .ask((id) => ({ type: "ping", id }))
+        .pipe(
+          timeLimit(
+            "1 seconds",
+            () => new SandboxError({ operation: "attach", cause: "the agent is silent" }),
+          ),
+          Effect.isSuccess,
+        ),
       whenLost: (run) =>
         link.lost.pipe(
           Effect.catchAll(() => Effect.forkDaemon(run)),

@@ -109,6 +109,7 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
               ...template.pool,
               launch: launch(template),
               isUsable: ({ sandbox }) => sandboxes.has(sandbox.id),
+              answers: ({ answers }) => answers,
               drop: ({ sandbox }) => remove(sandbox.id),
               failed: (error) =>
                 error._tag === "Capacity"

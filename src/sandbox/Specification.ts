@@ -76,6 +76,8 @@ export const specification = ({ uid, agentVolume, disks, image, template, isGvis
       [labels.template]: template.name,
     },
     Healthcheck: { Test: ["NONE"] },
+    // The agent ends with its container and has nothing to say before: an engine that stops need not wait for it.
+    StopSignal: "SIGKILL",
     OpenStdin: true,
     AttachStdin: true,
     AttachStdout: true,

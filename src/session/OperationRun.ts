@@ -106,11 +106,13 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
   }
 }
 
-/** Of what was asked: the same id may not be used for anything else. */
-export const hashOf = (operation: Operation) =>
-  createHash("sha256")
-    .update(`${operation.tool}\n${JSON.stringify(operation.input)}`)
+/** Of what was asked, however long its caller waits: the same id may not be used for anything else. */
+export const hashOf = ({ input, tool }: Operation) => {
+  const { wait_ms: _, ...asked } = input as Record<string, unknown>
+  return createHash("sha256")
+    .update(`${tool}\n${JSON.stringify(asked)}`)
     .digest("hex")
+}
 
 const internalError: Outcome = {
   _tag: "Failed",

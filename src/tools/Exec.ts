@@ -55,7 +55,9 @@ export const exec = ownerTool({
     ),
     timeout_ms: optional(
       Schema.Number.pipe(Schema.int(), Schema.positive()).annotations({
-        description: "Wall time in milliseconds after which the command and all that it started is killed.",
+        description:
+          "Wall time in milliseconds after which the command and all that it started is killed, also one that goes on " +
+          "in the background.",
       }),
     ),
   }),

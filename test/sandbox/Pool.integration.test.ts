@@ -53,6 +53,21 @@ describe("Sandboxes with a pool", () => {
     }).pipe(Effect.provide(TestNode.engine(pooled))),
   )
 
+  it.live("give nobody one whose programs stand still, and replace it", () =>
+    Effect.gen(function* () {
+      const { use } = yield* Docker
+      yield* full(2)
+      const [frozen = "none"] = (yield* containers).slice(-1)
+      yield* use("inspect", (docker) => docker.getContainer(frozen).pause())
+      for (let taken = 0; taken < 2; taken++) {
+        const sandbox = yield* fresh
+        assert.notStrictEqual(sandbox.id, frozen)
+        assert.strictEqual(yield* output(sandbox, "echo alive"), "alive\n")
+      }
+      yield* until(containers, (now) => !now.includes(frozen))
+    }).pipe(Effect.provide(TestNode.engine(pooled))),
+  )
+
   it.live("make room for another template at the cost of those that nobody has asked for", () =>
     Effect.gen(function* () {
       const { make } = yield* Sandboxes

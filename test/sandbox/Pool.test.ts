@@ -6,6 +6,7 @@ import * as Pool from "../../src/sandbox/Pool.ts"
 const pool = (least: number, most: number, startTime: Duration.DurationInput = 0) =>
   Effect.gen(function* () {
     const dead = new Set<number>()
+    const frozen = new Set<number>()
     const dropped: Array<number> = []
     const failures: Array<string> = []
     const state = { launched: 0, failing: false, starting: 0, most: 0 }
@@ -20,10 +21,11 @@ const pool = (least: number, most: number, startTime: Duration.DurationInput = 0
         return ++state.launched
       }),
       isUsable: (one) => !dead.has(one),
+      answers: (one) => Effect.sync(() => !frozen.has(one)),
       drop: (one) => Effect.sync(() => void dropped.push(one)),
       failed: (error) => Effect.sync(() => void failures.push(error)),
     })
-    return { ...made, dead, dropped, failures, state }
+    return { ...made, dead, frozen, dropped, failures, state }
   })
 
 /** Lets the pool do what it does at once. */
@@ -101,6 +103,17 @@ describe("Pool", () => {
       assert.strictEqual(status().ready, 2)
       assert.deepStrictEqual((yield* takeIfReady)._tag, "Some")
       for (const one of [yield* take, yield* take]) assert.isFalse(dead.has(one))
+    }),
+  )
+
+  it.scoped("gives nobody one that does not answer, and drops it", () =>
+    Effect.gen(function* () {
+      const { dropped, frozen, status, take } = yield* pool(3, 3)
+      yield* settle
+      frozen.add(1).add(2)
+      assert.strictEqual(yield* take, 3)
+      yield* settle
+      assert.deepStrictEqual([dropped, status().ready, status().misses], [[1, 2], 3, 0])
     }),
   )
 
