@@ -189,9 +189,12 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
     // What a command does not take, because it ended or closed its input, is dropped, as in a shell's pipe.
     write: Effect.fnUntraced(function* (id: CommandId, data: Uint8Array, end: boolean) {
       const { stdout, ended, waiters } = yield* get(id)
+      const taken = waitUntil(waiters, () => stdout.channel.waiting === 0 || isDone(ended))
+      // What a command does not read is kept once, and not once more for each writer who gave up.
+      yield* taken
       stdout.channel.write(data)
       if (end) stdout.channel.end()
-      yield* waitUntil(waiters, () => stdout.channel.waiting === 0 || isDone(ended))
+      yield* taken
     }),
     signal: Effect.fnUntraced(function* (id: CommandId, signal: string) {
       const { number } = yield* get(id)
