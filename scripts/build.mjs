@@ -1,7 +1,16 @@
 // Bundles the node and the scripts into .codegen/build. A file is replaced in one step, and only when it
 // changed, so that a build beside running scripts disturbs nobody.
 import { build } from "esbuild"
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -47,13 +56,25 @@ const replace = (path, contents) => {
   renameSync(fresh, path)
 }
 
+/** Chunks of earlier builds, once nobody can be about to load them. */
+const removeStale = (fresh) => {
+  const chunks = join(out, "chunks")
+  for (const name of readdirSync(chunks)) {
+    const path = join(chunks, name)
+    if (!fresh.has(name) && Date.now() - statSync(path).mtimeMs > 600_000) rmSync(path, { force: true })
+  }
+}
+
 try {
   const builds = await Promise.all([
     build({
       ...common,
       entryPoints: [node],
-      // Its dependencies too: a node then loads one file instead of a thousand. What dockerode needs for ssh alone,
+      // Its dependencies too: a node then loads few files instead of a thousand. What dockerode needs for ssh alone,
       // and pg for libpq, stays outside.
+      // What is imported on demand is a file apart, so that a command loads what it needs.
+      splitting: true,
+      chunkNames: "chunks/[name]-[hash]",
       external: ["ssh2", "pg-native"],
       banner: {
         js: `import { createRequire as nodeRequire } from "node:module";const require = nodeRequire(import.meta.url);`,
@@ -75,6 +96,7 @@ try {
   ])
   for (const file of builds.flatMap(({ outputFiles }) => outputFiles))
     replace(file.path, Buffer.from(file.contents))
+  removeStale(new Set(builds.flatMap(({ outputFiles }) => outputFiles).map(({ path }) => basename(path))))
 } catch {
   console.error("The build failed; what is wrong stands above.")
   process.exitCode = 1

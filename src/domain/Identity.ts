@@ -17,6 +17,9 @@ export type ConnectionId = typeof ConnectionId.Type
 export const OperationId = id("OperationId", /^[A-Za-z0-9_-]{1,64}$/)
 export type OperationId = typeof OperationId.Type
 
+/** The `_meta` key by which a client names its operation, so that a repeat joins it. */
+export const operationIdKey = "io.codegen-mcp/operation-id"
+
 /** Who is calling, and so the tenant that owns sessions: `local`, or `token:` and a token's id. */
 export const Principal = Schema.NonEmptyString.pipe(Schema.brand("Principal"))
 export type Principal = typeof Principal.Type

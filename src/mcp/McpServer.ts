@@ -23,12 +23,11 @@ import type { Explained } from "../domain/Failure.ts"
 import { listing } from "./Presentation.ts"
 import * as Prompts from "./Prompts.ts"
 import * as Resources from "./Resources.ts"
+import { serverInfo } from "./ServerInfo.ts"
 import type { CallParams, UnknownTool } from "./ToolCalls.ts"
 
 // Making one costs more than all the rest of a request.
 const jsonSchemaValidator = new AjvJsonSchemaValidator()
-
-export const serverInfo = { name: "codegen-mcp", title: "CodeGen MCP", version: "0.1.0" }
 
 const instructions =
   "Each session is an isolated Linux sandbox with a workspace at /workspace. Write files with write_file, run commands " +

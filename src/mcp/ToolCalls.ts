@@ -9,7 +9,7 @@ import {
 import { Context, Effect, Layer, Schema } from "effect"
 import type { Origin } from "../domain/Event.ts"
 import type { Explained } from "../domain/Failure.ts"
-import { OperationId, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
+import { OperationId, operationIdKey, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Reply } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
@@ -33,9 +33,6 @@ export class UnknownTool extends Schema.TaggedError<UnknownTool>()("UnknownTool"
     return `There is no tool ${JSON.stringify(this.tool.slice(0, 80))}; there are ${names}.`
   }
 }
-
-/** The `_meta` key by which a client names its operation, so that a repeat joins it. */
-export const operationIdKey = "io.codegen-mcp/operation-id"
 
 export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
   ToolCalls,

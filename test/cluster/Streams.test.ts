@@ -2,7 +2,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
-import { operationIdKey } from "../../src/mcp/ToolCalls.ts"
+import { operationIdKey } from "../../src/domain/Identity.ts"
 import { exec } from "../../src/tools/Exec.ts"
 import { listFiles } from "../../src/tools/ListFiles.ts"
 import { sessionInfo } from "../../src/tools/SessionInfo.ts"

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { CallToolResult, JSONRPCRequest } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Fiber } from "effect"
-import { respond, serverInfo } from "../../src/mcp/McpServer.ts"
+import { respond } from "../../src/mcp/McpServer.ts"
+import { serverInfo } from "../../src/mcp/ServerInfo.ts"
 import { type CallParams, UnknownTool } from "../../src/mcp/ToolCalls.ts"
 
 const noTool = () => Effect.dieMessage("no tool is called")

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { ConnectionId, NodeId, Principal, SessionId } from "../../src/domain/Identity.ts"
+import { ConnectionId, NodeId, operationIdKey, Principal, SessionId } from "../../src/domain/Identity.ts"
 import type { Operation, Outcome } from "../../src/domain/Operation.ts"
 import { SessionDirectory } from "../../src/domain/SessionDirectory.ts"
 import { type SessionError, SessionNotFound, Unavailable } from "../../src/domain/SessionError.ts"
-import { type CallParams, operationIdKey, ToolCalls } from "../../src/mcp/ToolCalls.ts"
+import { type CallParams, ToolCalls } from "../../src/mcp/ToolCalls.ts"
 import { Sessions } from "../../src/session/Sessions.ts"
 import * as TestNode from "../support/TestNode.ts"
 

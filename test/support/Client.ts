@@ -8,7 +8,7 @@ import { type CallToolResult, McpError } from "@modelcontextprotocol/sdk/types.j
 import { Cause, Data, type Duration, Effect, Schema } from "effect"
 import { AsyncLocalStorage } from "node:async_hooks"
 import { Failure } from "../../src/domain/Failure.ts"
-import { operationIdKey } from "../../src/mcp/ToolCalls.ts"
+import { operationIdKey } from "../../src/domain/Identity.ts"
 
 export interface ClientOptions {
   /** Where MCP is served, with its path. */

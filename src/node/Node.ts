@@ -1,0 +1,82 @@
+/** One node of the cluster. Read downwards, `node` is the architecture. */
+import { NodeContext } from "@effect/platform-node"
+import { Duration, Effect, Layer, Logger } from "effect"
+import * as Cluster from "../cluster/Cluster.ts"
+import * as Database from "../database/Database.ts"
+import { Connections } from "../mcp/Connections.ts"
+import { Guard } from "../mcp/Guard.ts"
+import { Principals } from "../mcp/Principals.ts"
+import { ToolCalls } from "../mcp/ToolCalls.ts"
+import { Docker } from "../sandbox/Docker.ts"
+import { Limits } from "../sandbox/Limits.ts"
+import * as Reconciler from "../sandbox/Reconciler.ts"
+import { Sandboxes } from "../sandbox/Sandboxes.ts"
+import { Templates } from "../sandbox/Templates.ts"
+import * as Directory from "../session/Directory.ts"
+import { HeldSessions } from "../session/HeldSessions.ts"
+import * as SessionBehaviour from "../session/SessionBehaviour.ts"
+import { SessionRows } from "../session/SessionRows.ts"
+import { Sessions } from "../session/Sessions.ts"
+import * as Sweeper from "../session/Sweeper.ts"
+import { settings } from "../Settings.ts"
+import { Health } from "./Health.ts"
+import * as Heartbeat from "./Heartbeat.ts"
+import * as HttpServer from "./HttpServer.ts"
+import * as Identity from "./Identity.ts"
+import * as Preflight from "./Preflight.ts"
+
+const mcp = HttpServer.layer.pipe(
+  Layer.provide(ToolCalls.layer),
+  Layer.provide(Connections.layer),
+  Layer.provide(Guard.layer),
+  Layer.provide(Principals.layer),
+  Layer.provide(Health.layer),
+)
+
+const sessions = SessionBehaviour.layer.pipe(
+  Layer.provideMerge(Directory.layer),
+  Layer.provideMerge(Sessions.layer),
+)
+
+const sandboxes = Reconciler.layer.pipe(
+  Layer.provideMerge(Sandboxes.layer),
+  Layer.provideMerge(Templates.layer),
+  Layer.provideMerge(Limits.layer),
+)
+
+const node = mcp.pipe(
+  Layer.provideMerge(sessions),
+  Layer.provideMerge(Cluster.layer),
+  Layer.provideMerge(HeldSessions.layer),
+  Layer.provideMerge(SessionRows.layer),
+  Layer.provideMerge(sandboxes),
+  Layer.provideMerge(Heartbeat.layer),
+  Layer.provideMerge(Docker.layer),
+  Layer.provideMerge(Sweeper.layer),
+  Layer.provideMerge(Identity.layer),
+  Layer.provideMerge(Database.layer),
+  Layer.provide(Layer.effectDiscard(Preflight.check)),
+  Layer.provide(Principals.layer),
+  Layer.provideMerge(NodeContext.layer),
+)
+
+const logger = Layer.unwrapEffect(
+  Effect.map(settings.logLevel.config, (level) =>
+    Layer.merge(
+      Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),
+      Logger.minimumLogLevel(level),
+    ),
+  ),
+)
+
+/** Serves until a signal comes or another process takes this node's id. */
+export const serve = Effect.gen(function* () {
+  const leaving = Duration.toMillis(yield* settings.shutdownTimeout.config)
+  // Whatever hangs then, also while it starts, the process ends.
+  const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()
+  process.on("SIGTERM", armExit).on("SIGINT", armExit)
+  const context = yield* Layer.build(node)
+  yield* Effect.addFinalizer(() => Effect.sync(armExit))
+  yield* Effect.logInfo("ready to serve")
+  return yield* Effect.flatMap(Heartbeat.Heartbeat, ({ replaced }) => replaced).pipe(Effect.provide(context))
+}).pipe(Effect.scoped, Effect.provide(logger))
