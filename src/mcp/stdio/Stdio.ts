@@ -1,0 +1,108 @@
+/**
+ * `codegen-mcp stdio`: MCP over standard input and output, for one client, by way of a cluster that runs. It ends with
+ * its client: when standard input ends, standard output breaks, or a signal comes. Its connection ends with it.
+ */
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import { Config, Deferred, Effect, Option, Redacted, Schema, Stream } from "effect"
+import { parseArgs } from "node:util"
+import { SessionName } from "../../domain/Session.ts"
+import * as Bridge from "./Bridge.ts"
+import { Lines } from "./Lines.ts"
+import { maxLine } from "./Message.ts"
+import * as Upstream from "./Upstream.ts"
+
+export const help = `codegen-mcp stdio serves MCP over standard input and output, for one client, by way of a cluster that runs.
+
+Usage: codegen-mcp stdio --url URL [--session NAME] [--token TOKEN]
+
+  --url URL        where the cluster serves MCP, such as http://127.0.0.1:8080/mcp
+  --session NAME   join your session of that name, or make it: its files are there again the next time.
+                   Without, a session is made, and goes with its files when the client ends.
+  --token TOKEN    a bearer token of the cluster; anyone on this machine can read it in the list of processes
+
+Environment:
+  CODEGEN_MCP_TOKEN   the token, out of sight: better than --token
+
+Standard output carries the protocol alone; what else there is to say goes to standard error.`
+
+/** The command line cannot be followed; the process ends with code 2. */
+export class StdioUsage extends Schema.TaggedError<StdioUsage>()("StdioUsage", { message: Schema.String }) {
+  readonly exitCode = 2
+}
+
+interface Options {
+  readonly url: URL
+  readonly token: Option.Option<Redacted.Redacted>
+  readonly isNamed: boolean
+}
+
+/** Reads the words after `stdio`. What is wrong is said without the token. */
+export const parse = (args: ReadonlyArray<string>): Effect.Effect<Options, StdioUsage> =>
+  Effect.gen(function* () {
+    const { values } = yield* Effect.try({
+      try: () => parseArgs({ args: [...args], options: { url: text, session: text, token: text } }),
+      catch: () => usage("The options are --url URL, --session NAME and --token TOKEN."),
+    })
+    if (values.url === undefined) {
+      return yield* usage("Say where the cluster serves MCP, as in --url http://127.0.0.1:8080/mcp.")
+    }
+    const url = URL.canParse(values.url) ? new URL(values.url) : undefined
+    if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+      return yield* usage("--url must be an address as http://127.0.0.1:8080/mcp, without user or password.")
+    }
+    if (values.session !== undefined && Option.isNone(decodeName(values.session))) {
+      return yield* usage("--session takes 1 to 64 letters, digits, “.”, “_” and “-”.")
+    }
+    if (values.session !== undefined) url.searchParams.set("session", values.session)
+    const inherited = yield* Effect.orElseSucceed(
+      Config.option(Config.nonEmptyString("CODEGEN_MCP_TOKEN")),
+      Option.none,
+    )
+    const token = Option.orElse(Option.fromNullable(values.token), () => inherited)
+    if (Option.exists(token, (token) => !/^[!-~]+$/.test(token))) {
+      return yield* usage("The token has characters that no token has: give it without spaces or quotes.")
+    }
+    return { url, token: Option.map(token, Redacted.make), isNamed: url.searchParams.has("session") }
+  })
+
+export const run = (args: ReadonlyArray<string>): Effect.Effect<void, StdioUsage> =>
+  Effect.gen(function* () {
+    const { isNamed, token, url } = yield* parse(args)
+    const gone = yield* Deferred.make<void>()
+    const end = () => Deferred.unsafeDone(gone, Effect.void)
+    process.stdout.on("error", end)
+    process.stderr.on("error", () => undefined)
+    const bridge = yield* Bridge.make({
+      upstream: Upstream.make({ url, token }),
+      write: (line) =>
+        Effect.async((resume) => void process.stdout.write(`${line}\n`, () => resume(Effect.void))),
+      log: (sentence) => Effect.sync(() => void process.stderr.write(`codegen-mcp: ${sentence}\n`)),
+      isNamed,
+      startMs,
+      answerMs,
+    })
+    const lines = new Lines(maxLine)
+    const reading = NodeStream.fromReadable<Error, Buffer>(
+      () => process.stdin,
+      (cause) => cause as Error,
+    ).pipe(
+      Stream.runForEach((bytes) =>
+        Effect.forEach(lines.push(bytes), (line) => bridge.receive(line), { discard: true }),
+      ),
+      // A pipe that broke has ended.
+      Effect.ignore,
+    )
+    yield* Effect.raceFirst(reading, Deferred.await(gone))
+  }).pipe(
+    Effect.scoped,
+    // What the runtime keeps open for a next request must not keep the process.
+    Effect.tap(() => Effect.sync(() => process.exit(0))),
+  )
+
+/** For how long a cluster may be silent, in milliseconds: at first less than clients wait for `initialize` (10 s). */
+const startMs = 8_000
+const answerMs = 60_000
+
+const text = { type: "string" } as const
+const decodeName = Schema.decodeOption(SessionName)
+const usage = (problem: string) => new StdioUsage({ message: `${problem} See codegen-mcp stdio --help.` })
