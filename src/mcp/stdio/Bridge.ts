@@ -63,7 +63,7 @@ export const make = (options: BridgeOptions): Effect.Effect<Bridge, never, Scope
             yield* log(`The connection had ended; there is a new one${isNamed ? "" : `. ${sessionLost}`}.`)
           }
           const former = listener
-          listener = yield* Effect.forkIn(listen(connection), scope)
+          listener = yield* Effect.forkIn(Effect.interruptible(listen(connection)), scope)
           if (former !== undefined) yield* Effect.forkDaemon(Fiber.interrupt(former))
         }),
     })

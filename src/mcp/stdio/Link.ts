@@ -2,7 +2,7 @@
  * The bridge's connection to the cluster. The client's `initialize` opens it; where the cluster has ended it, the same
  * `initialize` opens another, once for each loss, however many requests learn of it. It is closed with the scope.
  */
-import { Effect, Option, Schema, type Scope, Stream } from "effect"
+import { Effect, Fiber, Option, Schema, type Scope, Stream } from "effect"
 import type { Request } from "./Message.ts"
 import * as Patience from "./Patience.ts"
 import { type Connection, Unreachable, type Upstream, type UpstreamError } from "./Upstream.ts"
@@ -29,10 +29,15 @@ export const make = ({ onOpened, startMs, upstream }: LinkOptions): Effect.Effec
     let connection: Connection | undefined
     let hello: string | undefined
     const gate = yield* Effect.makeSemaphore(1)
+    // In a fiber of its own: one that was interrupted cannot bound what it does last.
     yield* Effect.addFinalizer(() =>
       connection === undefined
         ? Effect.void
-        : close(upstream, connection).pipe(Effect.interruptible, Effect.ignore),
+        : close(upstream, connection).pipe(
+            Effect.interruptible,
+            Effect.forkDaemon,
+            Effect.flatMap(Fiber.await),
+          ),
     )
 
     const shake = (text: string) =>

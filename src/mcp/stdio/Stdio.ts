@@ -96,7 +96,7 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<void, StdioUsage
   }).pipe(
     Effect.scoped,
     // What the runtime keeps open for a next request must not keep the process.
-    Effect.tap(() => Effect.sync(() => process.exit(0))),
+    Effect.tap(() => Effect.sync(() => void process.exit(0))),
   )
 
 /** For how long a cluster may be silent, in milliseconds: at first less than clients wait for `initialize` (10 s). */

@@ -73,7 +73,7 @@ export const make = ({ token, url }: UpstreamOptions): Upstream => {
         fetch(url, {
           method,
           headers: { ...authorization, ...headersOf(connection), ...more },
-          body: body ?? null,
+          ...(body === undefined ? {} : { body }),
           redirect: "manual",
           signal: controller.signal,
         }),
