@@ -1,6 +1,7 @@
 /** What a program can do to the agent itself, and to the memory that the agent needs. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { unlessGvisor } from "../support/Runtime.ts"
 import { line, output, run, SharedSandbox } from "../support/SharedSandbox.ts"
 
 const python = (program: string) => ({ ...line(""), argv: ["python3", "-c", program] as const })
@@ -43,8 +44,12 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
   "A hostile program",
   (it) => {
     describe("that leaves memory behind with no process to kill for it", () => {
+      const test = unlessGvisor(
+        it.effect,
+        "it bounds neither what System V's means keep nor the files of a folder in memory",
+      )
       for (const [what, program] of takers) {
-        it.effect(`as ${what}, leaves enough for the agent and the next command`, () =>
+        test(`as ${what}, leaves enough for the agent and the next command`, () =>
           Effect.gen(function* () {
             const sandbox = yield* SharedSandbox
             yield* run(sandbox, python(program))
@@ -55,18 +60,29 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
               "rm -rf /workspace /home/agent /dev/shm /tmp 2> /dev/null; ipcrm --all 2> /dev/null; true",
             )
             yield* sandbox.files.write("/workspace/kept", Buffer.alloc(3_000_000))
-          }),
-        )
+          }))
       }
     })
 
-    it.effect("cannot have the agent's Node open itself to a debugger, or stop it by a signal", () =>
+    it.effect("cannot have the agent's Node open itself to a debugger", () =>
       Effect.gen(function* () {
         const sandbox = yield* SharedSandbox
-        yield* output(sandbox, "for number in $(seq 64); do kill -$number 1; done; kill -USR1 1; sleep 0.5")
-        const listening = yield* output(sandbox, "cat /proc/net/tcp /proc/net/tcp6 | grep -c ' 0A ' || true")
-        assert.strictEqual(listening, "0\n")
+        yield* output(sandbox, "kill -USR1 1; sleep 0.5")
+        assert.strictEqual(yield* output(sandbox, listening), "0\n")
       }),
+    )
+
+    unlessGvisor(it.effect, "it gives process 1 no immunity from signals")(
+      "cannot stop the agent, or have it do anything, by any signal",
+      () =>
+        Effect.gen(function* () {
+          const sandbox = yield* SharedSandbox
+          yield* output(sandbox, "for number in $(seq 64); do kill -$number 1; done; sleep 0.5")
+          assert.strictEqual(yield* output(sandbox, listening), "0\n")
+        }),
     )
   },
 )
+
+/** Counts listening sockets. */
+const listening = "cat /proc/net/tcp /proc/net/tcp6 | grep -c ' 0A ' || true"
