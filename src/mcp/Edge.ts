@@ -18,7 +18,7 @@ import type { OperationId, Principal } from "../domain/Identity.ts"
 import { SessionName } from "../domain/Session.ts"
 import { settings } from "../Settings.ts"
 import { type Connection, Connections } from "./Connections.ts"
-import { answer, placeOf, streaming } from "./EventStream.ts"
+import { answer, comment, keepAlive, placeOf, streaming } from "./EventStream.ts"
 import { Guard } from "./Guard.ts"
 import { respond } from "./McpServer.ts"
 import { refused } from "./Presentation.ts"
@@ -118,7 +118,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
 
   const whileKept =
     ({ id }: Connection) =>
-    <A>(work: Effect.Effect<A>) =>
+    <A, E>(work: Effect.Effect<A, E>) =>
       Effect.scoped(Effect.zipRight(connections.keep(id), work))
 
   /** Goes on with a request whose stream broke. */
@@ -288,7 +288,3 @@ const isDeep = (node: unknown, levels: number): boolean =>
   typeof node === "object" &&
   node !== null &&
   (levels === 0 || Object.values(node).some((child) => isDeep(child, levels - 1)))
-
-const keepAlive = Duration.seconds(15)
-
-const comment = new TextEncoder().encode(": keep-alive\n\n")

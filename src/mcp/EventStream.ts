@@ -6,7 +6,7 @@
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Duration, Effect, Exit, Fiber, Option, Queue, Scope, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Option, Queue, Stream } from "effect"
 import type { NumberedEvent, Origin } from "../domain/Event.ts"
 import { OperationId } from "../domain/Identity.ts"
 
@@ -19,7 +19,7 @@ export interface Follower {
   readonly cancelled: Effect.Effect<unknown>
 }
 
-export interface AnswerOptions {
+export interface AnswerOptions<E> {
   /** Whether the client takes a stream, and whether the answer must be one. */
   readonly stream: "never" | "may" | "must"
   /** The client waits for news, also before the operation has any. */
@@ -28,80 +28,85 @@ export interface AnswerOptions {
   readonly primes: boolean
   readonly headers: Readonly<Record<string, string>>
   /** The answer; undefined where there is nothing to answer any more. */
-  readonly run: (follower: Follower) => Effect.Effect<JSONRPCMessage | undefined>
+  readonly run: (follower: Follower) => Effect.Effect<JSONRPCMessage | undefined, E>
 }
 
-/** Answers a request. What works on it ends with the stream, and with its client; the operation goes on. */
-export const answer = ({ stream, isFollowed, primes, headers, run }: AnswerOptions) =>
-  Effect.flatMap(Scope.make(), (scope) => {
-    const close = Scope.close(scope, Exit.void)
-    return Effect.gen(function* () {
-      const frames = yield* Queue.bounded<Uint8Array | undefined>(maxWaiting)
-      const begun = yield* Deferred.make<OperationId>()
-      const spoke = yield* Deferred.make<void>()
-      const cancelled = yield* Deferred.make<undefined>()
-      const named = (name: string, message: JSONRPCMessage) =>
-        Effect.flatMap(Deferred.poll(begun), (id) =>
-          Effect.flatMap(Option.isNone(id) ? Effect.succeedNone : Effect.asSome(id.value), (operation) =>
-            Queue.offer(
-              frames,
-              frame({
-                id: Option.getOrUndefined(Option.map(operation, (id) => `${id}.${name}`)),
-                data: JSON.stringify(message),
-              }),
-            ),
-          ),
-        )
-      const work = yield* run({
-        begun: (operation) =>
-          Effect.zipRight(
-            Deferred.succeed(begun, operation),
-            isFollowed ? Deferred.succeed(spoke, undefined) : Effect.void,
-          ),
-        event: (event, origin) =>
-          Effect.zipRight(
-            Deferred.succeed(spoke, undefined),
-            origin?.progress === undefined
-              ? Effect.void
-              : named(String(event.seq), progress(origin.progress, event)),
-          ),
-        cancelled: Deferred.succeed(cancelled, undefined),
-      }).pipe(
-        Effect.raceFirst(Deferred.await(cancelled)),
-        Effect.tap((message) =>
-          Effect.zipRight(
-            message === undefined ? Effect.void : named("end", message),
-            Queue.offer(frames, undefined),
-          ),
+/**
+ * Answers a request. What works on it ends with the request's scope, and so with its client; the operation goes on.
+ * Where it fails, so does the answer, unless its stream has begun: then that ends without one.
+ */
+export const answer = Effect.fnUntraced(function* <E>({
+  stream,
+  isFollowed,
+  primes,
+  headers,
+  run,
+}: AnswerOptions<E>) {
+  const frames = yield* Queue.bounded<Uint8Array | undefined>(maxWaiting)
+  const begun = yield* Deferred.make<OperationId>()
+  const spoke = yield* Deferred.make<void>()
+  const cancelled = yield* Deferred.make<undefined>()
+  const end = Queue.offer(frames, undefined)
+  const named = (name: string, message: JSONRPCMessage) =>
+    Effect.flatMap(Deferred.poll(begun), (id) =>
+      Effect.flatMap(Option.isNone(id) ? Effect.succeedNone : Effect.asSome(id.value), (operation) =>
+        Queue.offer(
+          frames,
+          frame({
+            id: Option.getOrUndefined(Option.map(operation, (id) => `${id}.${name}`)),
+            data: JSON.stringify(message),
+          }),
         ),
-        Effect.forkIn(scope),
-      )
-      const later = Effect.zipRight(Deferred.await(begun), Effect.sleep(atOnce))
-      const quick = yield* Effect.raceFirst(
-        Effect.asSome(Fiber.join(work)),
-        stream === "never"
-          ? Effect.never
-          : Effect.as(Effect.raceFirst(Deferred.await(spoke), later), Option.none()),
-      )
-      if (Option.isSome(quick) && (quick.value === undefined || stream !== "must")) {
-        yield* close
-        return quick.value === undefined
-          ? HttpServerResponse.empty({ status: stream === "must" ? 204 : 202, headers })
-          : HttpServerResponse.unsafeJson(quick.value, { headers })
-      }
-      const operation = yield* Deferred.await(begun)
-      const prime = primes && stream === "may" ? [frame({ id: `${operation}.0`, retry, data: "" })] : []
-      const next = Effect.mapError(
-        Effect.filterOrFail(Queue.take(frames), (frame) => frame !== undefined),
-        () => Option.none(),
-      )
-      const events = Stream.concat(Stream.fromIterable(prime), Stream.repeatEffectOption(next))
-      return HttpServerResponse.stream(
-        Stream.ensuring(Stream.merge(events, comments, { haltStrategy: "left" }), close),
-        streaming(headers),
-      )
-    }).pipe(Effect.onError(() => close))
-  })
+      ),
+    )
+  const work = yield* run({
+    begun: (operation) =>
+      Effect.zipRight(
+        Deferred.succeed(begun, operation),
+        isFollowed ? Deferred.succeed(spoke, undefined) : Effect.void,
+      ),
+    event: (event, origin) =>
+      Effect.zipRight(
+        Deferred.succeed(spoke, undefined),
+        // Without a stream nobody would take it, and the answer would wait behind it.
+        origin?.progress === undefined || stream === "never"
+          ? Effect.void
+          : named(String(event.seq), progress(origin.progress, event)),
+      ),
+    cancelled: Deferred.succeed(cancelled, undefined),
+  }).pipe(
+    Effect.raceFirst(Deferred.await(cancelled)),
+    Effect.tap((message) =>
+      Effect.zipRight(message === undefined ? Effect.void : named("end", message), end),
+    ),
+    Effect.tapErrorCause(() => end),
+    Effect.forkScoped,
+  )
+  const later = Effect.zipRight(Deferred.await(begun), Effect.sleep(atOnce))
+  const quick = yield* Effect.raceFirst(
+    Effect.asSome(Fiber.join(work)),
+    stream === "never"
+      ? Effect.never
+      : Effect.as(Effect.raceFirst(Deferred.await(spoke), later), Option.none()),
+  )
+  if (Option.isSome(quick) && (quick.value === undefined || stream !== "must")) {
+    return quick.value === undefined
+      ? HttpServerResponse.empty({ status: stream === "must" ? 204 : 202, headers })
+      : HttpServerResponse.unsafeJson(quick.value, { headers })
+  }
+  const operation = yield* Deferred.await(begun)
+  const prime = primes && stream === "may" ? [frame({ id: `${operation}.0`, retry, data: "" })] : []
+  const next = Effect.mapError(
+    Effect.filterOrFail(Queue.take(frames), (frame) => frame !== undefined),
+    () => Option.none(),
+  )
+  const events = Stream.concat(Stream.fromIterable(prime), Stream.repeatEffectOption(next))
+  const comments = Stream.repeatEffect(Effect.delay(Effect.succeed(comment), keepAlive))
+  return HttpServerResponse.stream(
+    Stream.merge(events, comments, { haltStrategy: "left" }),
+    streaming(headers),
+  )
+})
 
 /** An operation and the number of its last event that a client has; 0 for none, undefined for its end. */
 export const placeOf = (lastEventId: string) => {
@@ -112,12 +117,8 @@ export const placeOf = (lastEventId: string) => {
 }
 
 /** Shows now and then that the server is there. */
-const comments = Stream.repeatEffect(
-  Effect.delay(
-    Effect.sync(() => new TextEncoder().encode(": keep-alive\n\n")),
-    Duration.seconds(15),
-  ),
-)
+export const comment = new TextEncoder().encode(": keep-alive\n\n")
+export const keepAlive = Duration.seconds(15)
 
 export const streaming = (headers: Readonly<Record<string, string>>) => ({
   contentType: "text/event-stream",
