@@ -130,11 +130,16 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       headers: { "mcp-session-id": connection.id },
       run: (follower) =>
         tools.resume(connection, operation, after, follower).pipe(
-          // Its client may ask again.
-          Effect.orElseSucceed(() => undefined),
+          Effect.catchTags({
+            SessionClosed: () => Effect.succeed(undefined),
+            SessionNotFound: () => Effect.succeed(undefined),
+          }),
+          // The other nodes go on with it.
+          Effect.raceFirst(Effect.zipRight(Deferred.await(leaving), Effect.fail(new NodeLeaving()))),
           whileKept(connection),
         ),
-    })
+      // Its client asks again, which it would not where it was told that nothing is left.
+    }).pipe(Effect.catchAll(({ message, next }) => refuse(503, -32000, `${message} ${next}`)))
 
   /** A stream for what the server says unasked. Its comments show that the server is there; it keeps the lease. */
   const listen = Effect.fnUntraced(function* (
