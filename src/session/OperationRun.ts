@@ -72,19 +72,24 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
     )
 
   return {
-    /** Runs it to its end, unless it was begun before: then that is its outcome. */
+    /**
+     * Runs it to its end, unless it was begun before: then that is its outcome. To be run where it cannot be
+     * interrupted: what has come to its end is then recorded with that end and no other.
+     */
     run: (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome, SessionError> =>
       Effect.gen(function* () {
-        if (!tool.changes) return yield* handle(tool, operation)
+        if (!tool.changes) return yield* Effect.interruptible(handle(tool, operation))
         const inputHash = hashOf(operation)
-        const begun = yield* rows.begin(session, claim.current.epoch, {
-          id: operation.id,
-          tool: tool.name,
-          inputHash,
-          origin: operation.origin,
-        })
+        const begun = yield* Effect.interruptible(
+          rows.begin(session, claim.current.epoch, {
+            id: operation.id,
+            tool: tool.name,
+            inputHash,
+            origin: operation.origin,
+          }),
+        )
         if (begun._tag === "Begun") {
-          const outcome = yield* handle(tool, operation)
+          const outcome = yield* Effect.interruptible(handle(tool, operation))
           yield* finish(operation.id, outcome)
           return outcome
         }

@@ -147,7 +147,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     }
     entries.delete(operation.id)
     entries.set(operation.id, entry)
-    entry.fiber = yield* Effect.interruptible(run(tool, operation)).pipe(
+    entry.fiber = yield* run(tool, operation).pipe(
       Effect.onExit((exit) => {
         const outcome = Exit.isInterrupted(exit)
           ? Exit.succeed(entry.isCancelled ? cancelled(operation.id) : interrupted(operation.id))
@@ -224,7 +224,16 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       // A command ends with what it has written so far; anything else just stops.
       if (tool.cancel !== undefined && (yield* tool.cancel(operation.id, context.commands))) return true
       if (entry.fiber !== undefined) yield* Fiber.interrupt(entry.fiber)
-      if (tool.changes) yield* finish(operation.id, cancelled(operation.id))
+      // It may have come to its own end meanwhile.
+      const end = yield* Effect.option(Deferred.await(entry.outcome))
+      if (
+        tool.changes &&
+        Option.isSome(end) &&
+        end.value._tag === "Failed" &&
+        end.value.state === "cancelled"
+      ) {
+        yield* finish(operation.id, end.value)
+      }
       return true
     }),
     emit: (id, event) => entries.get(id)?.log.emit(event),

@@ -1,0 +1,100 @@
+/** Who may end an operation, when, and what is recorded of it then. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import type { CommandSpec } from "../../src/domain/Command.ts"
+import { ConnectionId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
+import type { Operation } from "../../src/domain/Operation.ts"
+import type { SessionRows } from "../../src/session/SessionRows.ts"
+import * as Operations from "../../src/session/Operations.ts"
+import { SessionCommands } from "../../src/tools/SessionCommands.ts"
+import * as FakeSandbox from "../support/FakeSandbox.ts"
+import * as MemoryRows from "../support/MemoryRows.ts"
+
+const connection = ConnectionId.make(`c_${"0".repeat(32)}`)
+
+const exec = (id: string, request: number | string, more: Partial<Operation> = {}): Operation => ({
+  id: OperationId.make(id),
+  tool: "exec",
+  input: { command: "make" },
+  edgeNode: NodeId.make("edge"),
+  origin: { connection, request },
+  ...more,
+})
+
+/** Operations whose commands run until they are cancelled, or let end. */
+const make = (rowsOf: (rows: SessionRows["Type"]) => SessionRows["Type"] = (rows) => rows) =>
+  Effect.gen(function* () {
+    const release = yield* Deferred.make<void>()
+    const started: Array<CommandSpec> = []
+    const killed: Array<string> = []
+    const fake = FakeSandbox.running(started, { stdout: "done" })
+    const memory = MemoryRows.make()
+    const commands = new SessionCommands()
+    const context = {
+      session: SessionId.make(`s_${"1".repeat(32)}`),
+      claim: { current: MemoryRows.claim },
+      rows: rowsOf(memory.rows),
+      commands,
+      callOf: (_: unknown, { id }: Operation) =>
+        Effect.succeed({
+          ...FakeSandbox.call(
+            Effect.succeed({
+              ...fake,
+              read: (...args: Parameters<typeof fake.read>) =>
+                args[3] === "end" || args[2] > 0
+                  ? Effect.zipRight(Deferred.await(release), fake.read(...args))
+                  : Effect.map(fake.read(...args), (page) => ({ ...page, end: undefined })),
+              cancel: (command: string) => Effect.sync(() => void killed.push(command)),
+            }),
+          ),
+          operation: id,
+          commands,
+        }),
+      onLost: () => Effect.void,
+    }
+    const operations = Operations.make(context)
+    return {
+      ...operations,
+      memory,
+      started,
+      killed,
+      /** The operations of the session's next owner. */
+      next: () => Operations.make(context),
+      end: Deferred.succeed(release, undefined),
+      up: (operation: Operation) =>
+        Effect.zipRight(
+          operations.begin(operation),
+          Effect.yieldNow().pipe(
+            Effect.repeat({ until: () => commands.find(operation.id) !== undefined || started.length > 1 }),
+          ),
+        ),
+      reply: (id: string, waitMs = 60_000) =>
+        Effect.map(operations.page(OperationId.make(id), undefined, waitMs), ({ reply }) => reply),
+    }
+  })
+
+describe("Operations", () => {
+  it.live("keep the end that they came to where their cancel comes as it is recorded", () =>
+    Effect.gen(function* () {
+      const writing = yield* Deferred.make<void>()
+      const slow = yield* Deferred.make<void>()
+      const { cancel, end, memory, up } = yield* make((rows) => ({
+        ...rows,
+        finish: (...args) =>
+          Effect.zipRight(
+            Deferred.succeed(writing, undefined),
+            Effect.zipRight(Deferred.await(slow), rows.finish(...args)),
+          ),
+      }))
+      yield* up(exec("a", 1))
+      yield* end
+      yield* Deferred.await(writing)
+      const cancelling = yield* Effect.fork(cancel(connection, 1))
+      yield* Effect.yieldNow()
+      yield* Deferred.succeed(slow, undefined)
+      yield* Fiber.join(cancelling)
+      const outcome = memory.operations.get(OperationId.make("a"))?.outcome
+      assert.deepInclude(outcome, { _tag: "Answered", state: "succeeded" })
+    }),
+  )
+})
