@@ -39,6 +39,10 @@ interface Entry {
   endedAt: number | undefined
   /** When its caller is to be told how it stands, by the same clock. */
   answerAt: number
+  /** The request that it answers: of those that joined it the last. */
+  origin: Origin | undefined
+  /** Its caller was told how it stands: that was the answer. */
+  isAnswered: boolean
   /** Its caller wants no answer any more. */
   isCancelled: boolean
 }
@@ -76,7 +80,7 @@ export interface Operations {
   readonly running: () => ReadonlyArray<OperationId>
   /** Whether an operation runs whose callers need not wait for its end. */
   readonly goesOn: (id: OperationId) => boolean
-  /** Cancels what runs for a request; says whether there is such. */
+  /** Cancels what runs for a request that is not answered yet; says whether there is such. */
   readonly cancel: (connection: ConnectionId, request: Origin["request"]) => Effect.Effect<boolean>
   /** Notes an event of an operation that runs. */
   readonly emit: (id: OperationId, event: Omit<NumberedEvent, "seq">) => void
@@ -110,6 +114,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       : [...entries.values()].find(
           (entry) =>
             isRunning(entry) &&
+            !entry.isCancelled &&
             isFor(entry, origin.connection, origin.request) &&
             entry.inputHash === inputHash,
         )
@@ -120,6 +125,8 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     // What has ended is told from its row, and done again where nothing was recorded.
     if (known !== undefined && isRunning(known)) {
       if (known.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
+      known.origin = operation.origin ?? known.origin
+      known.isAnswered = false
       known.isCancelled = false
       known.answerAt = yield* answerAt(operation)
       return
@@ -143,6 +150,8 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       fiber: undefined,
       endedAt: undefined,
       answerAt: yield* answerAt(operation),
+      origin: operation.origin,
+      isAnswered: false,
       isCancelled: false,
     }
     entries.delete(operation.id)
@@ -170,12 +179,14 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       Math.max(shortest, Math.min(waitMs, entry.answerAt - (yield* milliseconds))),
     )
     const events = after === undefined ? [] : log.after(after)
-    const { origin } = operation
+    const { origin } = entry
     const isWhole = after === undefined || (events.at(-1)?.seq ?? after) >= log.last
     const end = yield* Deferred.poll(outcome)
     if (Option.isNone(end)) {
       const isDue = (yield* milliseconds) >= entry.answerAt
-      return { events, origin, reply: isDue ? yield* standing(tool, operation) : undefined }
+      const reply = isDue ? yield* standing(tool, operation) : undefined
+      if (reply !== undefined) entry.isAnswered = true
+      return { events, origin, reply }
     }
     if (!isWhole) return { events, origin, reply: undefined }
     const reply: Reply = yield* end.value
@@ -192,9 +203,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     resume: Effect.fnUntraced(function* (connection, id, after, waitMs) {
       const entry = entries.get(id)
       if (entry !== undefined) {
-        return entry.operation.origin?.connection === connection
-          ? yield* pageOf(entry, after, waitMs)
-          : undefined
+        return entry.origin?.connection === connection ? yield* pageOf(entry, after, waitMs) : undefined
       }
       const row = yield* rows.outcome(session, id)
       return row?.origin?.connection === connection
@@ -216,7 +225,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     },
     cancel: Effect.fnUntraced(function* (connection, request) {
       const entry = [...entries.values()].find(
-        (entry) => isRunning(entry) && isFor(entry, connection, request),
+        (entry) => isRunning(entry) && !entry.isAnswered && isFor(entry, connection, request),
       )
       if (entry === undefined) return false
       entry.isCancelled = true
@@ -252,5 +261,5 @@ const answerAt = ({ answerMs = Infinity }: Operation) => Effect.map(milliseconds
 /** In milliseconds: whoever asks again and again is not answered faster than that. */
 const shortest = 5
 
-const isFor = ({ operation: { origin } }: Entry, connection: ConnectionId, request: Origin["request"]) =>
+const isFor = ({ origin }: Entry, connection: ConnectionId, request: Origin["request"]) =>
   origin?.connection === connection && origin.request === request

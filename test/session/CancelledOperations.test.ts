@@ -97,4 +97,43 @@ describe("Operations", () => {
       assert.deepInclude(outcome, { _tag: "Answered", state: "succeeded" })
     }),
   )
+
+  it.live(
+    "go on where a request is cancelled that was answered, by the number of its command for instance",
+    () =>
+      Effect.gen(function* () {
+        const { cancel, killed, reply, up } = yield* make()
+        yield* up(exec("long", 2, { answerMs: 0 }))
+        assert.strictEqual((yield* reply("long"))?._tag, "Running")
+        assert.isFalse(yield* cancel(connection, 2))
+        // A client that starts again counts from the beginning.
+        yield* up(exec("other", 2, { input: { command: "other" } }))
+        assert.isTrue(yield* cancel(connection, 2))
+        assert.deepStrictEqual(killed, ["2"])
+      }),
+  )
+
+  it.live("answer the last request that joined them, and end with its cancel", () =>
+    Effect.gen(function* () {
+      const { begin, cancel, end, resume, up } = yield* make()
+      yield* up(exec("a", 5))
+      yield* begin(exec("a", "later"))
+      assert.isFalse(yield* cancel(connection, 5))
+      yield* end
+      const page = yield* resume(connection, OperationId.make("a"), 0, 1000)
+      assert.strictEqual(page?.origin?.request, "later")
+      assert.strictEqual(page?.reply?._tag, "Answered")
+    }),
+  )
+
+  it.live("are not joined by a new request under the number of one that is cancelled", () =>
+    Effect.gen(function* () {
+      const { begin, cancel, started, up } = yield* make()
+      yield* up(exec("a", 0))
+      assert.isTrue(yield* cancel(connection, 0))
+      yield* begin(exec("b", 0))
+      yield* Effect.yieldNow().pipe(Effect.repeat({ times: 20 }))
+      assert.lengthOf(started, 2)
+    }),
+  )
 })
