@@ -79,22 +79,32 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
     run: (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome, SessionError> =>
       Effect.gen(function* () {
         if (!tool.changes) return yield* Effect.interruptible(handle(tool, operation))
-        const inputHash = hashOf(operation)
-        const begun = yield* Effect.interruptible(
-          rows.begin(session, claim.current.epoch, {
-            id: operation.id,
-            tool: tool.name,
-            inputHash,
-            origin: operation.origin,
-          }),
-        )
+        const row = rowOf(tool, operation)
+        const begun = yield* Effect.interruptible(rows.begin(session, claim.current.epoch, row))
         if (begun._tag === "Begun") {
           const outcome = yield* Effect.interruptible(handle(tool, operation))
           yield* finish(operation.id, outcome)
           return outcome
         }
-        if (begun.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
+        if (begun.inputHash !== row.inputHash)
+          return yield* new OperationIdReused({ operation: operation.id })
         return begun._tag === "Ended" ? begun.outcome : interrupted(operation.id)
+      }),
+
+    /** Records one that is answered by another's outcome: it too is never run by a later owner. */
+    join: (tool: AnyOwnerTool, operation: Operation, outcome: Effect.Effect<Outcome, SessionError>) =>
+      Effect.gen(function* () {
+        if (!tool.changes) return
+        const begun = yield* rows.begin(session, claim.current.epoch, rowOf(tool, operation))
+        if (begun._tag !== "Begun") return
+        yield* Effect.forkDaemon(
+          Effect.ignore(
+            Effect.flatMap(outcome, (outcome) =>
+              // The row of what was interrupted is ended by the session's next owner.
+              outcome.state === "interrupted" ? Effect.void : finish(operation.id, outcome),
+            ),
+          ),
+        )
       }),
 
     /** How it stands while it goes on; undefined where its tool cannot say. */
@@ -110,6 +120,13 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
     finish,
   }
 }
+
+const rowOf = ({ name }: AnyOwnerTool, operation: Operation) => ({
+  id: operation.id,
+  tool: name,
+  inputHash: hashOf(operation),
+  origin: operation.origin,
+})
 
 /** Of what was asked, however long its caller waits: the same id may not be used for anything else. */
 export const hashOf = ({ input, tool }: Operation) => {

@@ -57,7 +57,7 @@ export interface Page {
 
 export interface Operations {
   /** Begins an operation, or joins the one of that id, or that runs for the very same request. */
-  readonly begin: (operation: Operation) => Effect.Effect<void, OperationIdReused | TooManyOperations>
+  readonly begin: (operation: Operation) => Effect.Effect<void, SessionError>
   /**
    * The events after `after` (none where undefined), and the outcome, or how it stands once its caller does not wait
    * any longer. Waits up to `waitMs` milliseconds for either. `SessionMoved` for an id that is not known here, which
@@ -91,7 +91,7 @@ export interface Operations {
 }
 
 export const make = (context: OperationRun.OperationContext): Operations => {
-  const { run, standing, finish } = OperationRun.make(context)
+  const { run, join, standing, finish } = OperationRun.make(context)
   const { session, rows } = context
   const entries = new Map<OperationId, Entry>()
   const isRunning = ({ endedAt }: Entry) => endedAt === undefined
@@ -131,8 +131,6 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       known.answerAt = yield* answerAt(operation)
       return
     }
-    const twin = twinOf(operation, inputHash)
-    if (twin !== undefined) return void entries.set(operation.id, twin)
     const tool = Registry.find(operation.tool)
     if (tool === undefined || tool.place !== "owner")
       return yield* Effect.dieMessage(`no tool ${operation.tool}`)
@@ -141,6 +139,11 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       (entry) => isRunning(entry) && isLong(entry.tool) === isLong(tool),
     )
     if (alike.length >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
+    const twin = twinOf(operation, inputHash)
+    if (twin !== undefined) {
+      yield* Effect.interruptible(join(tool, operation, Deferred.await(twin.outcome)))
+      return void entries.set(operation.id, twin)
+    }
     const entry: Entry = {
       tool,
       operation,

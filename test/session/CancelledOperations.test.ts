@@ -137,3 +137,42 @@ describe("Operations", () => {
     }),
   )
 })
+
+describe("A repeat of a request that is not answered yet", () => {
+  it.live("joins it under its own id, and is not run by the session's next owner either", () =>
+    Effect.gen(function* () {
+      const { begin, next, started, up } = yield* make()
+      yield* up(exec("a", 1))
+      yield* begin(exec("b", 1))
+      const later = next()
+      yield* later.begin(exec("b", 1))
+      const { reply } = yield* later.page(OperationId.make("b"), undefined, 1000)
+      assert.strictEqual(reply?._tag === "Failed" ? reply.state : undefined, "interrupted")
+      assert.lengthOf(started, 1)
+    }),
+  )
+
+  it.live("is recorded with the same end", () =>
+    Effect.gen(function* () {
+      const { begin, end, memory, reply, up } = yield* make()
+      yield* up(exec("a", 1))
+      yield* begin(exec("b", 1))
+      yield* end
+      const outcome = yield* reply("b")
+      assert.strictEqual(outcome?._tag, "Answered")
+      yield* Effect.yieldNow().pipe(
+        Effect.repeat({ until: () => memory.operations.get(OperationId.make("b"))?.outcome !== undefined }),
+      )
+      assert.deepStrictEqual(memory.operations.get(OperationId.make("b"))?.outcome, outcome)
+    }),
+  )
+
+  it.live("is refused where there are too many", () =>
+    Effect.gen(function* () {
+      const { begin, up } = yield* make()
+      yield* up(exec("a", 1))
+      for (let count = 1; count < 64; count++) yield* begin(exec(`b${count}`, 1))
+      assert.strictEqual((yield* Effect.flip(begin(exec("c", 1))))._tag, "TooManyOperations")
+    }),
+  )
+})
