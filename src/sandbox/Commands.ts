@@ -24,6 +24,7 @@ interface Command {
   readonly stop: (how: Stopped) => void
   /** Called, once each, when something has happened: output, room for input, the end. */
   readonly waiters: Set<() => void>
+  readonly writing: Effect.Semaphore
 }
 
 interface Stream {
@@ -109,7 +110,9 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
       finishIfWhole()
       wake()
     })
-    commands.set(id, { number, stdout, stderr, ended, stop: (how) => finish(Effect.succeed(how)), waiters })
+    const stop = (how: Stopped) => finish(Effect.succeed(how))
+    const writing = yield* Effect.makeSemaphore(1)
+    commands.set(id, { number, stdout, stderr, ended, stop, waiters, writing })
     const message = {
       type: "start" as const,
       command: number,
@@ -188,13 +191,15 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
     cancel,
     // What a command does not take, because it ended or closed its input, is dropped, as in a shell's pipe.
     write: Effect.fnUntraced(function* (id: CommandId, data: Uint8Array, end: boolean) {
-      const { stdout, ended, waiters } = yield* get(id)
+      const { stdout, ended, waiters, writing } = yield* get(id)
       const taken = waitUntil(waiters, () => stdout.channel.waiting === 0 || isDone(ended))
-      // What a command does not read is kept once, and not once more for each writer who gave up.
-      yield* taken
-      stdout.channel.write(data)
-      if (end) stdout.channel.end()
-      yield* taken
+      // One at a time, and none behind one whose writer gave up: all of them would stay in memory otherwise.
+      yield* Effect.gen(function* () {
+        yield* taken
+        stdout.channel.write(data)
+        if (end) stdout.channel.end()
+        yield* taken
+      }).pipe(writing.withPermits(1))
     }),
     signal: Effect.fnUntraced(function* (id: CommandId, signal: string) {
       const { number } = yield* get(id)
