@@ -1,5 +1,5 @@
 /**
- * The last events of one operation, bounded in bytes. Who reads is told where some are left out, so that nothing is
+ * The last events of one operation, bounded in size. Who reads is told where some are left out, so that nothing is
  * missed unawares; reading takes nothing away.
  */
 import { Effect } from "effect"
@@ -7,7 +7,8 @@ import type { NumberedEvent, OperationEvent } from "../domain/Event.ts"
 
 export class EventLog {
   private readonly events: Array<NumberedEvent> = []
-  private bytes = 0
+  /** Of all messages that are kept. */
+  characters = 0
   /** The last one that was dropped. */
   private dropped: NumberedEvent | undefined
   private readonly waiters = new Set<() => void>()
@@ -19,10 +20,10 @@ export class EventLog {
 
   emit(event: OperationEvent) {
     this.events.push({ seq: this.last + 1, ...event })
-    this.bytes += event.message.length
-    while (this.bytes > maxBytes && this.events.length > 1) {
+    this.characters += event.message.length
+    while (this.characters > maxCharacters && this.events.length > 1) {
       this.dropped = this.events.shift()!
-      this.bytes -= this.dropped.message.length
+      this.characters -= this.dropped.message.length
     }
     for (const waiter of this.waiters) waiter()
   }
@@ -32,7 +33,7 @@ export class EventLog {
     const { dropped } = this
     const page: Array<NumberedEvent> =
       dropped !== undefined && dropped.seq > seq ? [{ ...dropped, message: leftOut }] : []
-    let room = pageBytes
+    let room = pageCharacters
     for (const event of this.events) {
       if (event.seq <= seq) continue
       room -= event.message.length
@@ -60,5 +61,5 @@ export class EventLog {
 const leftOut = "\n[… output is left out here; read_output shows what is kept …]\n"
 
 /** Characters of all messages, and of one page's. */
-const maxBytes = 512 * 1024
-const pageBytes = 64 * 1024
+const maxCharacters = 512 * 1024
+const pageCharacters = 64 * 1024

@@ -24,19 +24,23 @@ import { interrupted } from "./SessionRows.ts"
 /** Operations of one session that run at once: of those that go on after an answer, and of the others. */
 const maxRunning = 64
 
-/** Ended operations that are kept, and for how long, in milliseconds. */
+/** Ended operations that are kept, for how long, in milliseconds, and the characters of what they said and answered. */
 const maxEnded = 64
 const keepMs = 60_000
+const maxKept = 16 * 1024 * 1024
 
 interface Entry {
   readonly tool: AnyOwnerTool
-  readonly operation: Operation
+  /** Without its input once it has ended. */
+  operation: Operation
   readonly inputHash: string
   readonly log: EventLog
   readonly outcome: Deferred.Deferred<Outcome, SessionError>
   fiber: Fiber.RuntimeFiber<void> | undefined
   /** By the monotonic clock, in milliseconds; undefined while it runs. */
   endedAt: number | undefined
+  /** Characters that are kept of it once it has ended. */
+  kept: number
   /** When its caller is to be told how it stands, by the same clock. */
   answerAt: number
   /** The request that it answers: of those that joined it the last. */
@@ -99,12 +103,14 @@ export const make = (context: OperationRun.OperationContext): Operations => {
 
   const tidy = () => {
     const now = performance.now()
-    const ended = [...entries].flatMap(([id, { endedAt }]) =>
-      endedAt === undefined ? [] : [{ id, endedAt }],
+    const ended = [...entries].flatMap(([id, { endedAt, kept }]) =>
+      endedAt === undefined ? [] : [{ id, endedAt, kept }],
     )
-    ended.sort((one, other) => one.endedAt - other.endedAt)
-    ended.forEach(({ id, endedAt }, index) => {
-      if (ended.length - index > maxEnded || now - endedAt > keepMs) entries.delete(id)
+    ended.sort((one, other) => other.endedAt - one.endedAt)
+    let all = 0
+    ended.forEach(({ id, endedAt, kept }, index) => {
+      all += kept
+      if (index >= maxEnded || now - endedAt > keepMs || (index > 0 && all > maxKept)) entries.delete(id)
     })
   }
 
@@ -152,6 +158,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       outcome: yield* Deferred.make<Outcome, SessionError>(),
       fiber: undefined,
       endedAt: undefined,
+      kept: 0,
       answerAt: yield* answerAt(operation),
       origin: operation.origin,
       isAnswered: false,
@@ -165,6 +172,8 @@ export const make = (context: OperationRun.OperationContext): Operations => {
           ? Exit.succeed(entry.isCancelled ? cancelled(operation.id) : interrupted(operation.id))
           : exit
         entry.endedAt = performance.now()
+        entry.operation = { ...operation, input: undefined }
+        entry.kept = entry.log.characters + (Exit.isSuccess(outcome) ? charactersOf(outcome.value) : 0)
         tidy()
         return Deferred.done(entry.outcome, outcome)
       }),
@@ -258,6 +267,15 @@ export const make = (context: OperationRun.OperationContext): Operations => {
 
 /** Whether a tool's operations go on after an answer. */
 const isLong = (tool: AnyOwnerTool) => tool.partial !== undefined
+
+/** Of what takes room in an answer. */
+const charactersOf = (outcome: Outcome) =>
+  outcome._tag === "Failed"
+    ? 0
+    : Object.values(outcome.output as object).reduce(
+        (sum: number, field) => sum + (typeof field === "string" ? field.length : 0),
+        0,
+      )
 
 const answerAt = ({ answerMs = Infinity }: Operation) => Effect.map(milliseconds, (now) => now + answerMs)
 
