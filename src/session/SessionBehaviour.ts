@@ -62,7 +62,7 @@ export const layer = SessionEntity.toLayer(
         }),
       Resume: ({ payload: { connection, operation, after, waitMs } }) =>
         Effect.gen(function* () {
-          const elsewhere = abroad.find(
+          const elsewhere = abroad.findLast(
             (note) => note.operation === operation && note.origin.connection === connection,
           )
           if (elsewhere !== undefined) return { _tag: "Elsewhere" as const, session: elsewhere.session }
