@@ -63,12 +63,13 @@ describe("EventStream", () => {
     Effect.gen(function* () {
       let stopped = false
       const scope = yield* Scope.make()
-      yield* answered({
+      const response = yield* answered({
         run: (follower) =>
           Effect.zipRight(follower.begun(operation), Effect.never).pipe(
             Effect.onInterrupt(() => Effect.sync(() => (stopped = true))),
           ),
       }).pipe(Scope.extend(scope))
+      assert.strictEqual(response.body._tag, "Stream")
       assert.isFalse(stopped)
       yield* Scope.close(scope, Exit.void)
       assert.isTrue(stopped)
