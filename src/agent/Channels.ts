@@ -78,6 +78,11 @@ export class Channels {
     }
   }
 
+  /** Whether the other end has been heard on this attachment. */
+  get isHeard() {
+    return this.attached
+  }
+
   send(message: unknown) {
     this.messages.write(messageOf(message))
   }

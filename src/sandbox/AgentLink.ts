@@ -60,6 +60,9 @@ const usual = {
 }
 
 /** Without words on what is wrong: they are made of what came, which may be too deep for it, and too long. */
+/** Time for an agent to answer to a new attachment. */
+const hearing = "3 seconds"
+
 const decode = Schema.decodeUnknownOption(ToNode)
 
 /** Attaches to a container, which need not run yet. */
@@ -136,10 +139,18 @@ export const make = Effect.fnUntraced(function* (
         },
       )
       channels.attach(number)
-      return Effect.filterOrFail(
-        attachment.closed,
-        () => !broken,
-        (why) => new Nonsense({ message: why }),
+      const { close, closed } = attachment
+      // What the engine still had of the last one may have fallen into the mark of this one. The first one has no
+      // other before it, and waits for its container to start.
+      const unheard = Effect.suspend(() =>
+        number === 1 || channels.isHeard ? Effect.never : Effect.succeed("the agent did not hear of it"),
+      )
+      return Effect.raceFirst(closed, Effect.delay(unheard, hearing)).pipe(
+        Effect.tap(() => Effect.sync(close)),
+        Effect.filterOrFail(
+          () => !broken,
+          (why) => new Nonsense({ message: why }),
+        ),
       )
     },
     Effect.provideService(Docker, docker),

@@ -131,6 +131,11 @@ describe("Channels", () => {
           }
         }
         pair.settle()
+        // As a node does that is not heard in time.
+        while (!pair.node.isHeard) {
+          pair.cut(0, 0)
+          pair.settle()
+        }
         for (const flow of all) flow.from()?.end()
         for (let rounds = 0; all.some(({ ended }) => !ended); rounds++) {
           assert.isBelow(rounds, 100)
@@ -173,6 +178,22 @@ describe("Channels", () => {
     flow.write(500)
     pair.settle()
     assert.strictEqual(flow.received, 500)
+  })
+
+  it("is heard on the next attachment where what comes late falls into the mark of one", () => {
+    const pair = new ChannelPair()
+    pair.settle()
+    const [flow] = flows(pair, 1)
+    pair.cut(0, 0, 1)
+    pair.deliver("agent", 17)
+    pair.slip(1)
+    pair.settle()
+    assert.isFalse(pair.node.isHeard)
+    pair.cut(0, 0)
+    pair.settle()
+    flow.write(500)
+    pair.settle()
+    assert.deepStrictEqual([pair.node.isHeard, flow.received], [true, 500])
   })
 
   it("sends no more than a window that is not consumed, and the rest when it is", () => {

@@ -248,6 +248,20 @@ describe("AgentLink", () => {
     }),
   )
 
+  it.scopedLive("attaches once more where an attachment is not heard of by the agent", () =>
+    Effect.gen(function* () {
+      const { engine, link } = yield* linked()
+      yield* link.greet({}, 1)
+      engine.isDeaf = true
+      engine.detach()
+      const attached = Effect.sync(() => engine.attached)
+      yield* until(attached, (count) => count === 2)
+      engine.isDeaf = false
+      yield* until(attached, (count) => count === 3)
+      yield* link.ask(ping)
+    }),
+  )
+
   it.scopedLive("attaches again for an agent that has lost the thread, but not for ever", () =>
     Effect.gen(function* () {
       const { engine, link } = yield* linked()
