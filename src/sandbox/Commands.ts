@@ -2,7 +2,7 @@
  * The commands of one sandbox. The agent runs them; their time, the bound of their output and their end are kept
  * here, where no program of the sandbox reaches. The scope given to `make` bounds all of them.
  */
-import { Deferred, Effect, FiberMap, Option } from "effect"
+import { Deferred, Effect, Exit, FiberMap, Option } from "effect"
 import type { Channel } from "../agent/Channel.ts"
 import {
   type CommandEnd,
@@ -148,7 +148,15 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
       fibers,
       id,
       Effect.ensuring(
-        Deferred.complete(ended, end),
+        // The sandbox may end while the command is being killed: its readers are told so, not interrupted.
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Effect.exit(restore(end)), (exit) =>
+            Deferred.done(
+              ended,
+              Exit.isInterrupted(exit) ? Exit.fail(new SandboxLost({ container: link.container })) : exit,
+            ),
+          ),
+        ),
         Effect.sync(() => {
           clearTimeout(timer)
           link.unfollow(number)
