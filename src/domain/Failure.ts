@@ -16,6 +16,9 @@ export interface Explained {
   readonly code?: string
 }
 
+/** A failure that was carried as data, as an error again. */
+export const explained = (failure: Failure): Explained => ({ _tag: failure.code, ...failure })
+
 export const failureOf = (error: Explained): Failure => ({
   code: error.code ?? error._tag.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toLowerCase(),
   message: error.message,

@@ -47,18 +47,11 @@ export const answer = Effect.fnUntraced(function* <E>({
   const spoke = yield* Deferred.make<void>()
   const cancelled = yield* Deferred.make<undefined>()
   const end = Queue.offer(frames, undefined)
-  const named = (name: string, message: JSONRPCMessage) =>
-    Effect.flatMap(Deferred.poll(begun), (id) =>
-      Effect.flatMap(Option.isNone(id) ? Effect.succeedNone : Effect.asSome(id.value), (operation) =>
-        Queue.offer(
-          frames,
-          frame({
-            id: Option.getOrUndefined(Option.map(operation, (id) => `${id}.${name}`)),
-            data: JSON.stringify(message),
-          }),
-        ),
-      ),
-    )
+  const named = Effect.fnUntraced(function* (name: string, message: JSONRPCMessage) {
+    const operation = yield* Deferred.poll(begun)
+    const id = Option.isSome(operation) ? `${yield* operation.value}.${name}` : undefined
+    yield* Queue.offer(frames, frame({ id, data: JSON.stringify(message) }))
+  })
   const work = yield* run({
     begun: (operation) =>
       Effect.zipRight(

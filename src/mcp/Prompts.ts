@@ -1,19 +1,22 @@
 /** Prompts that help an agent to work well in a sandbox, for a user to choose. */
 import { ErrorCode, type GetPromptResult, McpError, type Prompt } from "@modelcontextprotocol/sdk/types.js"
 
-interface Template extends Prompt {
+interface Template {
+  readonly prompt: Prompt
   readonly text: (given: Readonly<Record<string, string>>) => string
 }
 
 const prompts: ReadonlyArray<Template> = [
   {
-    name: "start_project",
-    title: "Start a project",
-    description: "Set up a small project with a test that passes, then build it step by step.",
-    arguments: [
-      { name: "goal", description: "What the project is to do.", required: true },
-      { name: "language", description: "Python or JavaScript, for instance; the agent chooses otherwise." },
-    ],
+    prompt: {
+      name: "start_project",
+      title: "Start a project",
+      description: "Set up a small project with a test that passes, then build it step by step.",
+      arguments: [
+        { name: "goal", description: "What the project is to do.", required: true },
+        { name: "language", description: "Python or JavaScript, for instance; the agent chooses otherwise." },
+      ],
+    },
     text: ({ goal, language }) => `Build this in the sandbox's /workspace: ${goal}
 
 Language: ${language ?? "choose the one that fits best"}.
@@ -27,17 +30,19 @@ Language: ${language ?? "choose the one that fits best"}.
 A command that takes longer than 20 s answers \`status: running\`: go on with read_output and its operation_id.`,
   },
   {
-    name: "fix_failing_test",
-    title: "Correct a failing test",
-    description: "Find why a test fails, and correct the cause rather than the test.",
-    arguments: [
-      {
-        name: "command",
-        description: "What runs the tests, `python3 -m pytest -x -q` for instance.",
-        required: true,
-      },
-      { name: "hint", description: "What is known already." },
-    ],
+    prompt: {
+      name: "fix_failing_test",
+      title: "Correct a failing test",
+      description: "Find why a test fails, and correct the cause rather than the test.",
+      arguments: [
+        {
+          name: "command",
+          description: "What runs the tests, `python3 -m pytest -x -q` for instance.",
+          required: true,
+        },
+        { name: "hint", description: "What is known already." },
+      ],
+    },
     text: ({ command, hint }) => `A test fails. Correct its cause.
 
 Command: ${command}${hint === undefined ? "" : `\nKnown: ${hint}`}
@@ -49,10 +54,12 @@ Command: ${command}${hint === undefined ? "" : `\nKnown: ${hint}`}
 5. End with the cause, the change, and the command that shows that all tests pass.`,
   },
   {
-    name: "review_change",
-    title: "Review a change",
-    description: "Read a change in the workspace's git repository and report what matters.",
-    arguments: [{ name: "base", description: "What to compare with; HEAD otherwise." }],
+    prompt: {
+      name: "review_change",
+      title: "Review a change",
+      description: "Read a change in the workspace's git repository and report what matters.",
+      arguments: [{ name: "base", description: "What to compare with; HEAD otherwise." }],
+    },
     text: ({ base }) => `Review the change in /workspace against ${base ?? "HEAD"}.
 
 1. Run \`git status --short\` and \`git diff ${base ?? "HEAD"}\` with exec; read the files around what changed.
@@ -63,18 +70,19 @@ Command: ${command}${hint === undefined ? "" : `\nKnown: ${hint}`}
   },
 ]
 
-export const listing: ReadonlyArray<Prompt> = prompts.map((prompt) => ({ ...prompt, text: undefined }))
+export const listing: ReadonlyArray<Prompt> = prompts.map(({ prompt }) => prompt)
 
 /** A prompt with its arguments filled in. Throws the protocol's error for an unknown one, or a missing argument. */
 export const get = (name: string, given: Readonly<Record<string, string>> = {}): GetPromptResult => {
-  const prompt = prompts.find((prompt) => prompt.name === name)
-  if (prompt === undefined) {
-    const names = prompts.map(({ name }) => name).join(", ")
+  const found = prompts.find(({ prompt }) => prompt.name === name)
+  if (found === undefined) {
+    const names = listing.map(({ name }) => name).join(", ")
     throw new McpError(
       ErrorCode.InvalidParams,
       `There is no prompt ${JSON.stringify(name.slice(0, 80))}; there are ${names}.`,
     )
   }
+  const { prompt, text } = found
   const missing = prompt.arguments?.find(
     ({ name, required }) => required === true && given[name] === undefined,
   )
@@ -83,6 +91,6 @@ export const get = (name: string, given: Readonly<Record<string, string>> = {}):
   }
   return {
     description: prompt.description,
-    messages: [{ role: "user", content: { type: "text", text: prompt.text(given) } }],
+    messages: [{ role: "user", content: { type: "text", text: text(given) } }],
   }
 }

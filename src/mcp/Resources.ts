@@ -40,11 +40,10 @@ export const list = (ask: AskOwner, cursor: string | undefined) =>
     const page = begin < 0 ? [] : paths.slice(begin, begin + pageSize)
     const last = page.at(-1)
     return {
-      resources: page.map((path) => ({
-        uri: uriOf(path),
-        name: path,
-        ...(typeOf(path) === undefined ? {} : { mimeType: typeOf(path) }),
-      })),
+      resources: page.map((path) => {
+        const mimeType = typeOf(path)
+        return { uri: uriOf(path), name: path, ...(mimeType === undefined ? {} : { mimeType }) }
+      }),
       ...(last === undefined || last === paths.at(-1)
         ? {}
         : { nextCursor: Buffer.from(last).toString("base64url") }),

@@ -8,7 +8,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js"
 import { Context, Effect, Layer, Schema } from "effect"
 import type { Origin } from "../domain/Event.ts"
-import type { Explained } from "../domain/Failure.ts"
+import { type Explained, explained } from "../domain/Failure.ts"
 import { OperationId, operationIdKey, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Reply } from "../domain/Operation.ts"
@@ -128,7 +128,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
                 edgeNode: node,
               })
               if (reply._tag === "Failed") {
-                return yield* Effect.fail<Explained>({ _tag: reply.failure.code, ...reply.failure })
+                return yield* Effect.fail(explained(reply.failure))
               }
               return yield* Effect.orDie(
                 Schema.decodeUnknown(tool.output)(reply._tag === "Cancelled" ? undefined : reply.output),

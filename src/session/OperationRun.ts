@@ -76,26 +76,34 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
      * Runs it to its end, unless it was begun before: then that is its outcome. To be run where it cannot be
      * interrupted: what has come to its end is then recorded with that end and no other.
      */
-    run: (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome, SessionError> =>
+    run: (
+      tool: AnyOwnerTool,
+      operation: Operation,
+      inputHash: string,
+    ): Effect.Effect<Outcome, SessionError> =>
       Effect.gen(function* () {
         if (!tool.changes) return yield* Effect.interruptible(handle(tool, operation))
-        const row = rowOf(tool, operation)
+        const row = rowOf(tool, operation, inputHash)
         const begun = yield* Effect.interruptible(rows.begin(session, claim.current.epoch, row))
         if (begun._tag === "Begun") {
           const outcome = yield* Effect.interruptible(handle(tool, operation))
           yield* finish(operation.id, outcome)
           return outcome
         }
-        if (begun.inputHash !== row.inputHash)
-          return yield* new OperationIdReused({ operation: operation.id })
+        if (begun.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
         return begun._tag === "Ended" ? begun.outcome : interrupted(operation.id)
       }),
 
     /** Records one that is answered by another's outcome: it too is never run by a later owner. */
-    join: (tool: AnyOwnerTool, operation: Operation, outcome: Effect.Effect<Outcome, SessionError>) =>
+    join: (
+      tool: AnyOwnerTool,
+      operation: Operation,
+      inputHash: string,
+      outcome: Effect.Effect<Outcome, SessionError>,
+    ) =>
       Effect.gen(function* () {
         if (!tool.changes) return
-        const begun = yield* rows.begin(session, claim.current.epoch, rowOf(tool, operation))
+        const begun = yield* rows.begin(session, claim.current.epoch, rowOf(tool, operation, inputHash))
         if (begun._tag !== "Begun") return
         yield* Effect.forkDaemon(
           Effect.ignore(
@@ -121,10 +129,10 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
   }
 }
 
-const rowOf = ({ name }: AnyOwnerTool, operation: Operation) => ({
+const rowOf = ({ name }: AnyOwnerTool, operation: Operation, inputHash: string) => ({
   id: operation.id,
   tool: name,
-  inputHash: hashOf(operation),
+  inputHash,
   origin: operation.origin,
 })
 

@@ -37,11 +37,11 @@ interface Entry {
   readonly log: EventLog
   readonly outcome: Deferred.Deferred<Outcome, SessionError>
   fiber: Fiber.RuntimeFiber<void> | undefined
-  /** By the monotonic clock, in milliseconds; undefined while it runs. */
+  /** By `performance.now`; undefined while it runs. */
   endedAt: number | undefined
   /** Characters that are kept of it once it has ended. */
   kept: number
-  /** When its caller is to be told how it stands, by the same clock. */
+  /** When its caller is to be told how it stands, by the clock of `domain/Monotonic.ts`. */
   answerAt: number
   /** The request that it answers: of those that joined it the last. */
   origin: Origin | undefined
@@ -147,7 +147,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     if (alike.length >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
     const twin = twinOf(operation, inputHash)
     if (twin !== undefined) {
-      yield* Effect.interruptible(join(tool, operation, Deferred.await(twin.outcome)))
+      yield* Effect.interruptible(join(tool, operation, inputHash, Deferred.await(twin.outcome)))
       return void entries.set(operation.id, twin)
     }
     const entry: Entry = {
@@ -166,7 +166,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     }
     entries.delete(operation.id)
     entries.set(operation.id, entry)
-    entry.fiber = yield* run(tool, operation).pipe(
+    entry.fiber = yield* run(tool, operation, inputHash).pipe(
       Effect.onExit((exit) => {
         const outcome = Exit.isInterrupted(exit)
           ? Exit.succeed(entry.isCancelled ? cancelled(operation.id) : interrupted(operation.id))

@@ -1,7 +1,7 @@
 /** The command that a tool's caller names: where this node has it, and where it has it no more. */
 import { Effect, Option, Schema } from "effect"
 import { OperationId } from "../domain/Identity.ts"
-import type { Explained } from "../domain/Failure.ts"
+import { explained } from "../domain/Failure.ts"
 import { commandAnswer } from "./CommandAnswer.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
 import type { OwnerCall } from "./Tool.ts"
@@ -38,7 +38,7 @@ const Answer = Schema.Struct(commandAnswer)
 export const endedCommand = Effect.fnUntraced(function* (operation: OperationId, { outcomeOf }: OwnerCall) {
   const outcome = yield* outcomeOf(operation)
   if (outcome?._tag === "Failed") {
-    return yield* Effect.fail<Explained>({ _tag: outcome.failure.code, ...outcome.failure })
+    return yield* Effect.fail(explained(outcome.failure))
   }
   const answer = Schema.decodeUnknownOption(Answer)(outcome?.output)
   return Option.isSome(answer) ? answer.value : yield* new NoSuchCommand({ operation })

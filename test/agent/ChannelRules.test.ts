@@ -26,6 +26,12 @@ describe("Channels", () => {
       return { node, says, sent, attach }
     }
     const resync = (state: unknown) => Buffer.from(JSON.stringify(state))
+    /** Of the messages nothing, and so many bytes of channel 1. */
+    const received = (bytes: number) =>
+      resync([
+        [0, 0],
+        [1, bytes],
+      ])
     const number = (value: number) => {
       const bytes = Buffer.alloc(8)
       bytes.writeDoubleBE(value)
@@ -66,14 +72,7 @@ describe("Channels", () => {
         "acknowledges what was not sent",
         ({ node, says }) => {
           open(node, 100)
-          says(
-            Kind.resync,
-            0,
-            resync([
-              [0, 0],
-              [1, 0],
-            ]),
-          )
+          says(Kind.resync, 0, received(0))
           says(Kind.acknowledge, 1, number(101))
         },
         /acknowledges 101/,
@@ -82,14 +81,7 @@ describe("Channels", () => {
         "takes an acknowledgement back",
         ({ node, says }) => {
           open(node, 100)
-          says(
-            Kind.resync,
-            0,
-            resync([
-              [0, 0],
-              [1, 0],
-            ]),
-          )
+          says(Kind.resync, 0, received(0))
           says(Kind.acknowledge, 1, number(60))
           says(Kind.acknowledge, 1, number(50))
         },
@@ -101,14 +93,7 @@ describe("Channels", () => {
             `acknowledges ${value} bytes`,
             ({ node, says }: ReturnType<typeof attached>) => {
               open(node, 100)
-              says(
-                Kind.resync,
-                0,
-                resync([
-                  [0, 0],
-                  [1, 0],
-                ]),
-              )
+              says(Kind.resync, 0, received(0))
               says(Kind.acknowledge, 1, number(value))
             },
             /acknowledge/,
@@ -126,14 +111,7 @@ describe("Channels", () => {
         "has more than was written, after a break",
         ({ node, says }) => {
           open(node, 100)
-          says(
-            Kind.resync,
-            0,
-            resync([
-              [0, 0],
-              [1, 101],
-            ]),
-          )
+          says(Kind.resync, 0, received(101))
         },
         /has 101/,
       ],
@@ -141,24 +119,10 @@ describe("Channels", () => {
         "has lost what it acknowledged, after a break",
         ({ node, says, attach }) => {
           open(node, 100)
-          says(
-            Kind.resync,
-            0,
-            resync([
-              [0, 0],
-              [1, 100],
-            ]),
-          )
+          says(Kind.resync, 0, received(100))
           says(Kind.acknowledge, 1, number(100))
           attach()
-          says(
-            Kind.resync,
-            0,
-            resync([
-              [0, 0],
-              [1, 99],
-            ]),
-          )
+          says(Kind.resync, 0, received(99))
         },
         /has 99/,
       ],

@@ -1,20 +1,18 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { NodeId, OperationId } from "../../src/domain/Identity.ts"
 import * as Container from "../../src/sandbox/Container.ts"
 import { HeldSessions } from "../../src/session/HeldSessions.ts"
 import type { Operations } from "../../src/session/Operations.ts"
+import { newOperation } from "../support/Operation.ts"
 import { outcomeOf, told } from "../support/Outcome.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
 
-let count = 0
-
 /** Runs a tool to its end; gives its answer, or its failure. */
 const call = Effect.fnUntraced(function* (operations: Operations, tool: string, input: unknown) {
-  const id = OperationId.make(`o_${++count}`)
-  yield* operations.begin({ id, tool, input, edgeNode: NodeId.make("edge") })
-  return told(yield* outcomeOf(operations, id, 30_000))
+  const operation = newOperation(tool, input)
+  yield* operations.begin(operation)
+  return told(yield* outcomeOf(operations, operation.id, 30_000))
 })
 
 const places = 4

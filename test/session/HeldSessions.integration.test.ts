@@ -1,25 +1,17 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
-import { ContainerId, NodeId, OperationId, type SessionId } from "../../src/domain/Identity.ts"
+import { ContainerId, type SessionId } from "../../src/domain/Identity.ts"
 import type { Operation } from "../../src/domain/Operation.ts"
 import * as Container from "../../src/sandbox/Container.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { HeldSessions } from "../../src/session/HeldSessions.ts"
 import type { Operations } from "../../src/session/Operations.ts"
+import { newOperation as operation } from "../support/Operation.ts"
 import { outcomeOf, told } from "../support/Outcome.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
 import { until } from "../support/Until.ts"
-
-let count = 0
-
-const operation = (tool: string, input: unknown): Operation => ({
-  id: OperationId.make(`o_${++count}`),
-  tool,
-  input,
-  edgeNode: NodeId.make("edge"),
-})
 
 const exec = (command: string) => operation("exec", { command })
 

@@ -1,7 +1,7 @@
 /** Commands that go on after exec has answered, on a real sandbox. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { NodeId, OperationId } from "../../src/domain/Identity.ts"
+import type { OperationId } from "../../src/domain/Identity.ts"
 import type { Operation } from "../../src/domain/Operation.ts"
 import { HeldSessions } from "../../src/session/HeldSessions.ts"
 import type { Operations } from "../../src/session/Operations.ts"
@@ -10,6 +10,7 @@ import { killCommand } from "../../src/tools/KillCommand.ts"
 import { listCommands } from "../../src/tools/ListCommands.ts"
 import { readOutput } from "../../src/tools/ReadOutput.ts"
 import { sendInput } from "../../src/tools/SendInput.ts"
+import { newOperation as operation } from "../support/Operation.ts"
 import { outcomeOf } from "../support/Outcome.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
@@ -19,15 +20,6 @@ interface Tool<A> {
   readonly name: string
   readonly output: { readonly Type: A }
 }
-
-let count = 0
-
-const operation = (tool: string, input: unknown): Operation => ({
-  id: OperationId.make(`o_${++count}`),
-  tool,
-  input,
-  edgeNode: NodeId.make("edge"),
-})
 
 /** A session that this node owns, and ways to call its tools. */
 const session = Effect.gen(function* () {

@@ -69,6 +69,16 @@ export const running = (
     },
   })
 
+/** A command that a fake sandbox may be given. */
+export const spec: CommandSpec = {
+  argv: ["true"],
+  cwd: "/workspace",
+  env: {},
+  stdin: "none",
+  tty: false,
+  timeoutMs: 1000,
+}
+
 export const limits: Limits["Type"] = {
   firstUid: 20000,
   sandboxes: 1,

@@ -1,20 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { CommandId, type CommandSpec } from "../../src/domain/Command.ts"
+import { CommandId } from "../../src/domain/Command.ts"
 import { OperationId } from "../../src/domain/Identity.ts"
 import { CommandNotStarted } from "../../src/domain/SandboxError.ts"
 import { listCommands } from "../../src/tools/ListCommands.ts"
 import { SessionCommands } from "../../src/tools/SessionCommands.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
-
-const spec: CommandSpec = {
-  argv: ["true"],
-  cwd: "/workspace",
-  env: {},
-  stdin: "none",
-  tty: false,
-  timeoutMs: 1000,
-}
 
 describe("ListCommands", () => {
   it.effect(
@@ -37,7 +28,8 @@ describe("ListCommands", () => {
               return yield* fake.read(...args)
             }),
         }
-        const start = (name: string) => commands.start(OperationId.make(name), sandbox, spec, `run ${name}`)
+        const start = (name: string) =>
+          commands.start(OperationId.make(name), sandbox, FakeSandbox.spec, `run ${name}`)
         for (const name of ["a", "b", "c", "d"]) yield* start(name)
         const answer = yield* listCommands.handler(
           {},

@@ -7,15 +7,6 @@ import * as FakeSandbox from "../support/FakeSandbox.ts"
 
 const MiB = 1024 * 1024
 
-const spec: CommandSpec = {
-  argv: ["true"],
-  cwd: "/workspace",
-  env: {},
-  stdin: "none",
-  tty: false,
-  timeoutMs: 1000,
-}
-
 /** The last page of a command that kept so many bytes of output. */
 const page = (bytes: number): CommandPage => ({
   stdout: { data: new Uint8Array(bytes), skipped: 0, skippedAt: 0 },
@@ -36,7 +27,7 @@ const make = () => {
     commands,
     forgotten,
     known: () => commands.all().map(({ operation }) => String(operation)),
-    start: (name: string) => commands.start(OperationId.make(name), sandbox, spec, name),
+    start: (name: string) => commands.start(OperationId.make(name), sandbox, FakeSandbox.spec, name),
   }
 }
 

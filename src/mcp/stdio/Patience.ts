@@ -1,5 +1,6 @@
 /** How often a request is tried again, and for how long: until nobody has answered for `limitMs`. */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
+import { milliseconds } from "../../domain/Monotonic.ts"
 import { Unreachable } from "./Upstream.ts"
 
 export interface Patience {
@@ -12,23 +13,23 @@ export interface Patience {
 }
 
 export const make = (limitMs: number) =>
-  Effect.map(Clock.currentTimeMillis, (start): Patience => {
+  Effect.map(milliseconds, (start): Patience => {
     let heardAt = start
     let pause = shortest
     return {
-      heard: Effect.map(Clock.currentTimeMillis, (now) => {
+      heard: Effect.map(milliseconds, (now) => {
         heardAt = now
         pause = shortest
       }),
       again: (problem) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        Effect.flatMap(milliseconds, (now) => {
           if (now + pause - heardAt > limitMs) return Effect.fail(problem)
           const wait = Effect.sleep(pause)
           pause = Math.min(pause * 1.5, longest)
           return wait
         }),
       bound: (effect) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.flatMap(milliseconds, (now) =>
           Effect.timeoutFail(effect, {
             duration: Math.max(0, limitMs - (now - heardAt)),
             onTimeout: () => new Unreachable({ problem: "it does not answer" }),
