@@ -72,7 +72,7 @@ const floodSession = (what: string) =>
       what,
       node?.pid ?? 0,
       neighbour.ask(exec, { argv: ["true"] }),
-      client.ask(exec, { command: flood, timeout_ms: 500_000 }, { within: "9 minutes" }),
+      client.ask(exec, { command: flood, timeout_ms: 500_000, wait_ms: 500_000 }, { within: "9 minutes" }),
     )
     assert.strictEqual((yield* client.ask(readFile, { path: "kept" })).content, "kept")
     const after = yield* client.ask(exec, { command: "cat kept; du --bytes --summarize /tmp" })
