@@ -198,6 +198,11 @@ export const settings = {
   ),
   maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
 
+  questionTimeout: duration(
+    "QUESTION_TIMEOUT",
+    "5 minutes",
+    "time that a client has to answer what a tool asks it",
+  ),
   connectionLease: duration(
     "CONNECTION_LEASE",
     "10 minutes",

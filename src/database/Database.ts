@@ -11,6 +11,7 @@ import { settings } from "../Settings.ts"
 import { initial } from "./migrations/0001_initial.ts"
 import { template } from "./migrations/0002_template.ts"
 import { origin } from "./migrations/0003_origin.ts"
+import { clientState } from "./migrations/0004_client_state.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
 export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
@@ -100,6 +101,7 @@ const migrate = exclusively(
       "0001_initial": initial,
       "0002_template": template,
       "0003_origin": origin,
+      "0004_client_state": clientState,
     }),
   }),
 )

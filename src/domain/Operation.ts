@@ -1,5 +1,6 @@
 /** An operation is one tool call inside a session: one id, one end. */
 import { Schema } from "effect"
+import { Content } from "./Content.ts"
 import { Failure } from "./Failure.ts"
 import { Origin } from "./Event.ts"
 import { NodeId, OperationId } from "./Identity.ts"
@@ -24,6 +25,8 @@ export const Outcome = Schema.Union(
     state: Schema.Literal("succeeded", "timed_out", "cancelled"),
     /** The tool's answer, in the encoded form of its output schema. */
     output: Schema.Unknown,
+    /** What a client shows, where that is not the output as JSON. */
+    content: Schema.optional(Schema.Array(Content)),
   }),
   Schema.TaggedStruct("Failed", {
     state: Schema.Literal("failed", "interrupted", "cancelled"),

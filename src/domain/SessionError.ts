@@ -68,6 +68,16 @@ export class TooManyOperations extends Schema.TaggedError<TooManyOperations>()("
   readonly next = "Wait for an answer, then call again."
 }
 
+/** What an operation asked its client stays open. */
+export class QuestionNotAnswered extends Schema.TaggedError<QuestionNotAnswered>()("QuestionNotAnswered", {
+  problem: Schema.String,
+}) {
+  override get message() {
+    return `This call needs an answer and did not get one: ${this.problem}.`
+  }
+  readonly next = "Call again with a client that can answer, or go on without this tool."
+}
+
 /** A part that the call needs is out of reach for now. */
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
   what: Schema.Literal("Postgres", "the session's node"),

@@ -2,6 +2,7 @@
 import { SqlClient } from "@effect/sql"
 import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
 import { answering } from "../database/Database.ts"
+import { type LogLevel, QuestionKind } from "../domain/Event.ts"
 import { ConnectionId, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionName } from "../domain/Session.ts"
@@ -13,6 +14,10 @@ export interface Connection {
   /** The session that calls without `session_id` mean. */
   readonly session: SessionId
   readonly protocolVersion: string
+  /** The least weight of what its client's log shows; null while it did not say. */
+  readonly logLevel: LogLevel | null
+  /** What its client can be asked. */
+  readonly questions: ReadonlyArray<QuestionKind>
 }
 
 /** What a client said of itself. */
@@ -30,13 +35,17 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
       principal: Principal,
       name: SessionName | undefined,
       hello: ClientHello,
-    ) => Effect.Effect<Connection, TooManySessions | UnknownTemplate | Unavailable>
+    ) => Effect.Effect<Pick<Connection, "id" | "session">, TooManySessions | UnknownTemplate | Unavailable>
     /** The principal's connection of that id, its lease renewed; undefined for an unknown, ended or foreign one. */
     readonly find: (principal: Principal, id: string) => Effect.Effect<Connection | undefined, Unavailable>
+    readonly setLevel: (id: ConnectionId, level: LogLevel) => Effect.Effect<void, Unavailable>
     /** Keeps the lease while the scope is open. */
     readonly keep: (id: ConnectionId) => Effect.Effect<void, never, Scope.Scope>
     /** Ends a connection, and the session that was made for it. */
-    readonly close: (principal: Principal, connection: Connection) => Effect.Effect<void, Unavailable>
+    readonly close: (
+      principal: Principal,
+      connection: Pick<Connection, "id" | "session">,
+    ) => Effect.Effect<void, Unavailable>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -55,19 +64,25 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
             INSERT INTO connection (id, principal, session_id, protocol_version, client, capabilities)
             VALUES (${id}, ${principal}, ${session.id}, ${hello.protocolVersion},
               ${JSON.stringify(hello.client)}::json, ${JSON.stringify(hello.capabilities)}::json)`)
-          return { id, session: session.id, protocolVersion: hello.protocolVersion }
+          return { id, session: session.id }
         }),
 
         find: Effect.fn("Connections.find")(function* (principal, id) {
-          const rows = yield* sql<Connection & { stale: boolean }>`
-            SELECT id, session_id AS session, protocol_version AS "protocolVersion",
+          const rows = yield* sql<Omit<Connection, "questions"> & Record<QuestionKind | "stale", boolean>>`
+            SELECT id, session_id AS session, protocol_version AS "protocolVersion", log_level AS "logLevel",
+              capabilities->'elicitation' IS NOT NULL AS elicitation,
+              capabilities->'sampling' IS NOT NULL AS sampling,
               seen_at < now() - make_interval(secs => ${renewal}) AS stale
             FROM connection
             WHERE id = ${id} AND principal = ${principal} AND seen_at > now() - make_interval(secs => ${lease})`
-          const connection = rows[0]
-          if (connection?.stale === true) yield* sql`UPDATE connection SET seen_at = now() WHERE id = ${id}`
-          return connection
+          const [row] = rows
+          if (row === undefined) return undefined
+          if (row.stale) yield* sql`UPDATE connection SET seen_at = now() WHERE id = ${id}`
+          return { ...row, questions: QuestionKind.literals.filter((kind) => row[kind]) }
         }, answering),
+
+        setLevel: (id, level) =>
+          Effect.asVoid(answering(sql`UPDATE connection SET log_level = ${level} WHERE id = ${id}`)),
 
         keep: (id) =>
           sql`UPDATE connection SET seen_at = now() WHERE id = ${id}`.pipe(

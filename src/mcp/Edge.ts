@@ -3,26 +3,32 @@
  * Postgres, so each request may land anywhere. (MCP 2025-11-25, "Transports", Streamable HTTP.)
  */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { NodeHttpServerRequest } from "@effect/platform-node"
 import {
   CancelledNotificationSchema,
   isInitializeRequest,
+  isJSONRPCNotification,
   isJSONRPCRequest,
+  type JSONRPCMessage,
   JSONRPCMessageSchema,
   type InitializeRequest,
   type JSONRPCRequest,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Duration, Effect, Option, Schema, Stream } from "effect"
+import type { QuestionReply } from "../domain/Event.ts"
 import type { OperationId, Principal } from "../domain/Identity.ts"
 import { SessionName } from "../domain/Session.ts"
+import type { SessionError } from "../domain/SessionError.ts"
 import { settings } from "../Settings.ts"
+import { Catalogue } from "./Catalogue.ts"
 import { type Connection, Connections } from "./Connections.ts"
 import { answer, comment, keepAlive, placeOf, streaming } from "./EventStream.ts"
 import { Guard } from "./Guard.ts"
 import { respond } from "./McpServer.ts"
 import { refused } from "./Presentation.ts"
 import { Principals } from "./Principals.ts"
+import { refuse } from "./Refusal.ts"
+import { readBody } from "./RequestBody.ts"
 import { ToolCalls } from "./ToolCalls.ts"
 
 /**
@@ -34,6 +40,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const principals = yield* Principals
   const connections = yield* Connections
   const tools = yield* ToolCalls
+  const catalogue = yield* Catalogue
   const maxBody = yield* settings.maxBody.config
   const patience = Duration.times(yield* settings.shutdownTimeout.config, 0.5)
   const left = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
@@ -57,9 +64,12 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     if (JSON.stringify(request.params).length > maxHello) {
       return yield* refuse(400, -32602, `What a client says of itself may take ${maxHello} characters.`)
     }
-    const welcome = yield* respond(request, {
-      callTool: () => Effect.dieMessage("initialize calls no tool"),
-      askOwner: () => Effect.dieMessage("initialize asks no owner"),
+    const never = () => Effect.dieMessage("initialize needs no connection")
+    const welcome = yield* respond(request, catalogue, {
+      callTool: never,
+      askOwner: never,
+      setLevel: never,
+      subscribe: never,
     })
     if (!("result" in welcome)) return HttpServerResponse.unsafeJson(welcome)
     const opened = yield* Effect.either(
@@ -76,6 +86,21 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     }
     return HttpServerResponse.unsafeJson(welcome, { headers: { "mcp-session-id": opened.right.id } })
   })
+
+  /** What a client says that is not answered. */
+  const hear = (connection: Connection, message: JSONRPCMessage): Effect.Effect<void, SessionError> => {
+    if (isJSONRPCNotification(message)) {
+      const id = CancelledNotificationSchema.safeParse(message).data?.params.requestId
+      return id === undefined ? Effect.void : tools.cancel(connection, id)
+    }
+    const { after: question, operation } = placeOf(String(message.id ?? "")) ?? {}
+    if (operation === undefined || question === undefined || "method" in message) return Effect.void
+    const reply: QuestionReply =
+      "result" in message
+        ? { _tag: "Answer", result: message.result }
+        : { _tag: "Refusal", message: message.error.message }
+    return tools.answer(connection, { operation, question }, reply)
+  }
 
   const post = Effect.fnUntraced(function* (
     principal: Principal,
@@ -97,9 +122,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     }
     const connection = yield* connectionOf(principal, request)
     if (!isJSONRPCRequest(message)) {
-      const cancel = CancelledNotificationSchema.safeParse(message)
-      const id = cancel.data?.params.requestId
-      if (id !== undefined) yield* Effect.forkDaemon(Effect.ignore(tools.cancel(connection, id)))
+      yield* Effect.forkDaemon(Effect.ignore(hear(connection, message)))
       return HttpServerResponse.empty({ status: 202 })
     }
     return yield* answer({
@@ -108,7 +131,9 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       primes: connection.protocolVersion >= primingSince,
       headers: {},
       run: (follower) =>
-        respond(message, {
+        respond(message, catalogue, {
+          setLevel: (level) => connections.setLevel(connection.id, level),
+          subscribe: () => Effect.void,
           callTool: (params) =>
             Effect.raceFirst(tools.call(principal, connection, message.id, params, follower), left),
           askOwner: tools.askOwner(connection),
@@ -210,14 +235,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     }
     return yield* refuse(405, -32000, "Use POST, GET or DELETE.", { allow: "GET, POST, DELETE" })
   }).pipe(
-    Effect.catchTag("Refusal", ({ status, code, message, headers }) =>
-      Effect.succeed(
-        HttpServerResponse.unsafeJson(
-          { jsonrpc: "2.0", id: null, error: { code, message } },
-          { status, headers },
-        ),
-      ),
-    ),
+    Effect.catchTag("Refusal", ({ response }) => Effect.succeed(response)),
     Effect.withSpan("Edge.mcp"),
   )
 })
@@ -230,53 +248,6 @@ class NodeLeaving extends Schema.TaggedError<NodeLeaving>()("NodeLeaving", {}) {
   readonly next = "Look at the workspace (list_files), then decide whether to repeat it."
 }
 
-/** A request that is answered without a look at what it asks. */
-class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
-  status: Schema.Int,
-  code: Schema.Int,
-  message: Schema.String,
-  headers: Schema.Record({ key: Schema.String, value: Schema.String }),
-}) {}
-
-const refuse = (
-  status: number,
-  code: number,
-  message: string,
-  headers: Readonly<Record<string, string>> = {},
-) => Effect.fail(new Refusal({ status, code, message, headers }))
-
-/** The body as JSON, never more than `limit` bytes of it in memory; what comes past that is let go by unread. */
-const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
-  Effect.async<string, "too large" | "cut off">((resume) => {
-    const incoming = NodeHttpServerRequest.toIncomingMessage(request)
-    const chunks: Array<Buffer> = []
-    let size = 0
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size <= limit) return void chunks.push(chunk)
-      incoming.off("data", onData).resume()
-      resume(Effect.fail("too large"))
-    }
-    incoming.on("data", onData)
-    incoming.once("end", () => resume(Effect.succeed(Buffer.concat(chunks).toString())))
-    incoming.once("error", () => resume(Effect.fail("cut off")))
-  }).pipe(
-    Effect.catchAll((problem) =>
-      problem === "too large"
-        ? refuse(413, -32000, `The body is larger than ${limit} bytes (MAX_BODY).`, { connection: "close" })
-        : refuse(400, -32700, "The body ended too early."),
-    ),
-    Effect.flatMap((text) =>
-      Effect.try({ try: () => JSON.parse(text) as unknown, catch: () => undefined }).pipe(
-        Effect.catchAll(() => refuse(400, -32700, "The body is not JSON.")),
-      ),
-    ),
-    Effect.filterOrElse(
-      (body) => !isDeep(body, maxDepth),
-      () => refuse(400, -32600, `The body has more than ${maxDepth} levels.`),
-    ),
-  )
-
 const acceptsStream = ({ headers }: HttpServerRequest.HttpServerRequest) =>
   (headers["accept"] ?? "").includes("text/event-stream")
 
@@ -285,11 +256,3 @@ const primingSince = "2025-11-25"
 
 /** Parameters of `initialize`, in characters; they are kept with the connection. */
 const maxHello = 16_384
-
-/** Levels of a message. What is deeper would end the stack of what walks it. */
-const maxDepth = 64
-
-const isDeep = (node: unknown, levels: number): boolean =>
-  typeof node === "object" &&
-  node !== null &&
-  (levels === 0 || Object.values(node).some((child) => isDeep(child, levels - 1)))

@@ -7,11 +7,14 @@
 import { HttpServerResponse } from "@effect/platform"
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Duration, Effect, Fiber, Option, Queue, Stream } from "effect"
-import type { NumberedEvent, Origin } from "../domain/Event.ts"
+import type { NumberedEvent, OperationEvent, Origin } from "../domain/Event.ts"
 import { OperationId } from "../domain/Identity.ts"
+import { serverInfo } from "./ServerInfo.ts"
 
 /** What is told of an operation while it is waited for. */
 export interface Follower {
+  /** Whether its client takes events before the answer. */
+  readonly takesEvents: boolean
   /** Under this id it can be resumed from now on. */
   readonly begun: (operation: OperationId) => Effect.Effect<unknown>
   readonly event: (event: NumberedEvent, origin: Origin | undefined) => Effect.Effect<unknown>
@@ -47,30 +50,35 @@ export const answer = Effect.fnUntraced(function* <E>({
   const spoke = yield* Deferred.make<void>()
   const cancelled = yield* Deferred.make<undefined>()
   const end = Queue.offer(frames, undefined)
-  const named = Effect.fnUntraced(function* (name: string, message: JSONRPCMessage) {
-    const operation = yield* Deferred.poll(begun)
-    const id = Option.isSome(operation) ? `${yield* operation.value}.${name}` : undefined
-    yield* Queue.offer(frames, frame({ id, data: JSON.stringify(message) }))
-  })
+  let told = false
+  const offer = (id: string | undefined, message: JSONRPCMessage) =>
+    Queue.offer(frames, frame({ id, data: JSON.stringify(message) }))
   const work = yield* run({
+    takesEvents: stream !== "never",
     begun: (operation) =>
       Effect.zipRight(
         Deferred.succeed(begun, operation),
         isFollowed ? Deferred.succeed(spoke, undefined) : Effect.void,
       ),
-    event: (event, origin) =>
-      Effect.zipRight(
-        Deferred.succeed(spoke, undefined),
-        // Without a stream nobody would take it, and the answer would wait behind it.
-        origin?.progress === undefined || stream === "never"
-          ? Effect.void
-          : named(String(event.seq), progress(origin.progress, event)),
-      ),
+    event: Effect.fnUntraced(function* (event, origin) {
+      const id = `${yield* Deferred.await(begun)}.${event.seq}`
+      const message = origin === undefined ? undefined : messageOf(id, event.event, origin)
+      // Without a stream nobody would take it, and the answer would wait behind it.
+      if (message === undefined || stream === "never") return
+      told = true
+      yield* Deferred.succeed(spoke, undefined)
+      yield* offer(id, message)
+    }),
     cancelled: Deferred.succeed(cancelled, undefined),
   }).pipe(
     Effect.raceFirst(Deferred.await(cancelled)),
-    Effect.tap((message) =>
-      Effect.zipRight(message === undefined ? Effect.void : named("end", message), end),
+    Effect.tap(
+      Effect.fnUntraced(function* (message) {
+        const operation = Option.getOrUndefined(yield* Deferred.poll(begun))
+        const id = operation === undefined ? undefined : `${yield* operation}.end`
+        if (message !== undefined) yield* offer(id, message)
+        yield* end
+      }),
     ),
     Effect.tapErrorCause(() => end),
     Effect.forkScoped,
@@ -82,7 +90,7 @@ export const answer = Effect.fnUntraced(function* <E>({
       ? Effect.never
       : Effect.as(Effect.raceFirst(Deferred.await(spoke), later), Option.none()),
   )
-  if (Option.isSome(quick) && (quick.value === undefined || stream !== "must")) {
+  if (Option.isSome(quick) && (quick.value === undefined || !(told || stream === "must"))) {
     return quick.value === undefined
       ? HttpServerResponse.empty({ status: stream === "must" ? 204 : 202, headers })
       : HttpServerResponse.unsafeJson(quick.value, { headers })
@@ -118,11 +126,31 @@ export const streaming = (headers: Readonly<Record<string, string>>) => ({
   headers: { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no", ...headers },
 })
 
-const progress = (token: string | number, { progress, message }: NumberedEvent): JSONRPCMessage => ({
-  jsonrpc: "2.0",
-  method: "notifications/progress",
-  params: { progressToken: token, progress, message },
-})
+/** An event as its client is to see it; undefined where it did not ask for such. A question has the event's name as its id. */
+const messageOf = (id: string, event: OperationEvent, { progress }: Origin): JSONRPCMessage | undefined => {
+  switch (event._tag) {
+    case "Progress": {
+      const { _tag, ...params } = event
+      return progress === undefined
+        ? undefined
+        : {
+            jsonrpc: "2.0",
+            method: "notifications/progress",
+            params: { progressToken: progress, ...params },
+          }
+    }
+    case "Log":
+      return {
+        jsonrpc: "2.0",
+        method: "notifications/message",
+        params: { level: event.level, logger: serverInfo.name, data: event.data },
+      }
+    case "Question":
+      return { jsonrpc: "2.0", id, method: methods[event.kind], params: event.params }
+  }
+}
+
+const methods = { elicitation: "elicitation/create", sampling: "sampling/createMessage" } as const
 
 const frame = ({
   id,

@@ -16,13 +16,16 @@ import {
   ListResourceTemplatesRequestSchema,
   ListToolsRequestSchema,
   ReadResourceRequestSchema,
+  SetLevelRequestSchema,
+  SubscribeRequestSchema,
+  UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js"
 import { AjvJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/ajv-provider.js"
 import { Effect, Runtime } from "effect"
 import type { Explained } from "../domain/Failure.ts"
-import { listing } from "./Presentation.ts"
-import * as Prompts from "./Prompts.ts"
-import * as Resources from "./Resources.ts"
+import type { LogLevel } from "../domain/Event.ts"
+import type { Catalogue } from "./Catalogue.ts"
+import { type AskOwner, errorOf } from "./Resources.ts"
 import { serverInfo } from "./ServerInfo.ts"
 import type { CallParams, UnknownTool } from "./ToolCalls.ts"
 
@@ -38,18 +41,28 @@ const instructions =
 /** What a connection can do beside the protocol. */
 export interface Abilities {
   readonly callTool: (params: CallParams) => Effect.Effect<CallToolResult, UnknownTool>
-  readonly askOwner: Resources.AskOwner
+  readonly askOwner: AskOwner
+  readonly setLevel: (level: LogLevel) => Effect.Effect<void, Explained>
+  /** Has changes of a resource told from now on, or no more. */
+  readonly subscribe: (uri: string, on: boolean) => Effect.Effect<void, Explained>
 }
 
 /** Answers one request; an interrupt closes the server. */
 export const respond = (
   request: JSONRPCRequest,
-  { askOwner, callTool }: Abilities,
+  { prompts, resources, tools }: Catalogue["Type"],
+  { askOwner, callTool, setLevel, subscribe }: Abilities,
 ): Effect.Effect<JSONRPCMessage> =>
   Effect.flatMap(Effect.runtime<never>(), (runtime) =>
     Effect.async<JSONRPCMessage>((resume) => {
       const server = new Server(serverInfo, {
-        capabilities: { tools: {}, resources: {}, prompts: {}, completions: {} },
+        capabilities: {
+          tools: {},
+          resources: { subscribe: true },
+          prompts: {},
+          completions: {},
+          logging: {},
+        },
         instructions,
         jsonSchemaValidator,
       })
@@ -62,31 +75,38 @@ export const respond = (
           return Promise.resolve()
         },
       }
-      server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...listing] }))
+      server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools] }))
       const run = <A, E>(work: Effect.Effect<A, E>, { signal }: { readonly signal: AbortSignal }) =>
         Runtime.runPromise(runtime)(Effect.either(work), { signal }).then((either) =>
           either._tag === "Right" ? either.right : Promise.reject(either.left),
         )
       const asking = <A>(work: Effect.Effect<A, Explained>, extra: { readonly signal: AbortSignal }) =>
-        run(Effect.mapError(work, Resources.errorOf), extra)
+        run(Effect.mapError(work, errorOf), extra)
       server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => run(callTool(params), extra))
       server.setRequestHandler(ListResourcesRequestSchema, ({ params }, extra) =>
-        asking(Resources.list(askOwner, params?.cursor), extra),
+        asking(resources.list(askOwner, params?.cursor), extra),
       )
       server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-        resourceTemplates: [Resources.template],
+        resourceTemplates: [...resources.templates],
       }))
       server.setRequestHandler(ReadResourceRequestSchema, ({ params }, extra) =>
-        asking(Resources.read(askOwner, params.uri), extra),
+        asking(resources.read(askOwner, params.uri), extra),
       )
       server.setRequestHandler(CompleteRequestSchema, ({ params: { ref, argument } }, extra) =>
-        ref.type === "ref/resource" && ref.uri === Resources.template.uriTemplate
-          ? asking(Resources.complete(askOwner, argument.value), extra)
-          : { completion: { values: [] } },
+        asking(resources.complete(askOwner, ref, argument.value), extra),
       )
-      server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: [...Prompts.listing] }))
+      server.setRequestHandler(SubscribeRequestSchema, ({ params: { uri } }, extra) =>
+        asking(Effect.as(subscribe(uri, true), {}), extra),
+      )
+      server.setRequestHandler(UnsubscribeRequestSchema, ({ params: { uri } }, extra) =>
+        asking(Effect.as(subscribe(uri, false), {}), extra),
+      )
+      server.setRequestHandler(SetLevelRequestSchema, ({ params: { level } }, extra) =>
+        asking(Effect.as(setLevel(level), {}), extra),
+      )
+      server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: [...prompts.listing] }))
       server.setRequestHandler(GetPromptRequestSchema, ({ params }) =>
-        Prompts.get(params.name, params.arguments),
+        prompts.get(params.name, params.arguments),
       )
       void server.connect(transport).then(() => transport.onmessage?.(request))
       return Effect.promise(() => server.close())

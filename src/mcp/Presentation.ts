@@ -3,7 +3,6 @@ import type { CallToolResult, Tool as McpTool } from "@modelcontextprotocol/sdk/
 import { JSONSchema, ParseResult, Schema } from "effect"
 import { type Explained, type Failure, failureOf } from "../domain/Failure.ts"
 import type { Reply } from "../domain/Operation.ts"
-import * as Registry from "../tools/Registry.ts"
 import type { AnyTool } from "../tools/Tool.ts"
 
 /** The argument that every tool takes beside its own. */
@@ -15,19 +14,18 @@ const sessionArgument = {
 } as const
 
 /** All tools, as `tools/list` answers: on one page, in a fixed order. */
-export const listing: ReadonlyArray<McpTool> = Registry.all.map((tool) => {
-  const input = jsonSchema(tool.input)
-  return {
-    name: tool.name,
-    title: tool.title,
-    description: tool.description,
-    inputSchema: { ...input, properties: { ...input.properties, ...sessionArgument } },
-    outputSchema: jsonSchema(tool.output),
-    annotations: { title: tool.title, ...tool.annotations },
-  }
-})
-
-const schemas = new Map(listing.map(({ name, inputSchema }) => [name, inputSchema]))
+export const listingOf = (tools: ReadonlyArray<AnyTool>): ReadonlyArray<McpTool> =>
+  tools.map((tool) => {
+    const input = jsonSchema(tool.input)
+    return {
+      name: tool.name,
+      title: tool.title,
+      description: tool.description,
+      inputSchema: { ...input, properties: { ...input.properties, ...sessionArgument } },
+      outputSchema: jsonSchema(tool.output),
+      annotations: { title: tool.title, ...tool.annotations },
+    }
+  })
 
 /** A call's arguments, decoded: the tool's own in encoded form, and the session that they name. */
 export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknown>>) => {
@@ -35,7 +33,7 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
   if (session !== undefined && typeof session !== "string") {
     return { failure: invalid("session_id: must be a string") }
   }
-  const known = Object.keys(schemas.get(tool.name)?.properties ?? {})
+  const known = [...Object.keys(tool.input.fields), ...Object.keys(sessionArgument)]
   const unknown = Object.keys(input).filter((name) => !known.includes(name))
   if (unknown.length > 0)
     return { failure: invalid(`there is no ${unknown.join(", ")}; there are ${known.join(", ")}`) }
@@ -46,7 +44,12 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
 }
 
 export const resultOf = (reply: Exclude<Reply, { readonly _tag: "Cancelled" }>): CallToolResult =>
-  reply._tag === "Failed" ? failed(reply.failure) : answered(reply.output)
+  reply._tag === "Failed"
+    ? failed(reply.failure)
+    : {
+        ...answered(reply.output),
+        ...(reply._tag === "Answered" && reply.content !== undefined ? { content: [...reply.content] } : {}),
+      }
 
 export const answered = (output: unknown): CallToolResult => ({
   content: [{ type: "text", text: JSON.stringify(output) }],

@@ -1,5 +1,6 @@
 /** The workspace of a connection's own session as the protocol's resources: `workspace:///` and a path. */
 import {
+  type CompleteRequest,
   type CompleteResult,
   ErrorCode,
   type ListResourcesResult,
@@ -13,7 +14,7 @@ import { filePaths, fileContent } from "../tools/WorkspaceResources.ts"
 
 const scheme = "workspace:///"
 
-export const template = {
+const template = {
   uriTemplate: `${scheme}{+path}`,
   name: "workspace",
   title: "Files of the workspace",
@@ -67,9 +68,18 @@ export const read = (ask: AskOwner, uri: string) =>
     } satisfies ReadResourceResult
   })
 
+export const templates = [template]
+
 /** Paths of the workspace that begin so. */
-export const complete = (ask: AskOwner, begin: string) =>
-  Effect.map(
+export const complete = (
+  ask: AskOwner,
+  ref: CompleteRequest["params"]["ref"],
+  begin: string,
+): Effect.Effect<CompleteResult, Explained> => {
+  if (ref.type !== "ref/resource" || ref.uri !== template.uriTemplate) {
+    return Effect.succeed({ completion: { values: [] } })
+  }
+  return Effect.map(
     ask(filePaths, { pattern: `${begin.replace(/[*?[\]{}\\]/g, "\\$&")}**` }),
     ({ paths, truncated }): CompleteResult => ({
       completion: {
@@ -79,6 +89,7 @@ export const complete = (ask: AskOwner, begin: string) =>
       },
     }),
   )
+}
 
 /** A failure as the protocol's error: a resource that is not there has a code of its own. */
 export const errorOf = (error: Explained) => {
@@ -96,6 +107,8 @@ const unknownUri = { _tag: "UnknownUri", next: "List the resources, then read on
 const resourceNotFound = -32002
 
 const uriOf = (path: string) => scheme + path.split("/").map(encodeURIComponent).join("/")
+
+export const isResource = (uri: string) => pathOf(uri) !== undefined
 
 const pathOf = (uri: string) => {
   if (!uri.startsWith(scheme) || uri.length === scheme.length) return undefined

@@ -7,7 +7,7 @@ import {
   type RequestId,
 } from "@modelcontextprotocol/sdk/types.js"
 import { Context, Effect, Layer, Schema } from "effect"
-import type { Origin } from "../domain/Event.ts"
+import type { Origin, QuestionReply } from "../domain/Event.ts"
 import { type Explained, explained } from "../domain/Failure.ts"
 import { OperationId, operationIdKey, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
@@ -15,7 +15,7 @@ import type { Reply } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionError } from "../domain/SessionError.ts"
 import { Sessions } from "../session/Sessions.ts"
-import * as Registry from "../tools/Registry.ts"
+import { Registry } from "../tools/Registry.ts"
 import type { AnyOwnerTool } from "../tools/Tool.ts"
 import type { Connection } from "./Connections.ts"
 import type { Follower } from "./EventStream.ts"
@@ -25,12 +25,14 @@ import { answered, argumentsOf, failed, refused, resultOf } from "./Presentation
 export type CallParams = CallToolRequest["params"]
 
 /** There is no tool of that name: the protocol's own error, not a result. */
-export class UnknownTool extends Schema.TaggedError<UnknownTool>()("UnknownTool", { tool: Schema.String }) {
+export class UnknownTool extends Schema.TaggedError<UnknownTool>()("UnknownTool", {
+  tool: Schema.String,
+  known: Schema.Array(Schema.String),
+}) {
   /** The SDK answers with the code that an error carries. */
   readonly code = ErrorCode.InvalidParams
   override get message() {
-    const names = Registry.all.map((tool) => tool.name).join(", ")
-    return `There is no tool ${JSON.stringify(this.tool.slice(0, 80))}; there are ${names}.`
+    return `There is no tool ${JSON.stringify(this.tool.slice(0, 80))}; there are ${this.known.join(", ")}.`
   }
 }
 
@@ -57,6 +59,12 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       after: number,
       follower: Follower,
     ) => Effect.Effect<JSONRPCMessage | undefined, SessionError>
+    /** Takes what the client says to a question. */
+    readonly answer: (
+      connection: Connection,
+      place: { readonly operation: OperationId; readonly question: number },
+      reply: QuestionReply,
+    ) => Effect.Effect<void, SessionError>
     /** Ends what runs for a request of the connection, if anything does. */
     readonly cancel: (connection: Connection, request: RequestId) => Effect.Effect<void, SessionError>
   }
@@ -67,11 +75,17 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const directory = yield* SessionDirectory
       const sessions = yield* Sessions
       const { node } = yield* NodeIdentity
+      const registry = yield* Registry
 
       return {
         call: Effect.fn("ToolCalls.call")(function* (principal, connection, request, params, follower) {
-          const tool = Registry.findListed(params.name)
-          if (tool === undefined) return yield* new UnknownTool({ tool: params.name })
+          const tool = registry.findListed(params.name)
+          if (tool === undefined) {
+            return yield* new UnknownTool({
+              tool: params.name,
+              known: registry.listed.map(({ name }) => name),
+            })
+          }
           const given = argumentsOf(tool, params.arguments ?? {})
           if (given.failure !== undefined) return failed(given.failure)
           const operationId = yield* Effect.either(operationIdOf(params))
@@ -84,7 +98,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
           const origin: Origin = {
             connection: connection.id,
             request,
-            ...(params._meta?.progressToken === undefined ? {} : { progress: params._meta.progressToken }),
+            ...(follower.takesEvents ? wishesOf(connection, params) : {}),
           }
           const callOwner = (session: SessionId, tool: AnyOwnerTool) =>
             Effect.gen(function* () {
@@ -103,7 +117,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
                   origin,
                   answerMs: tool.partial?.waitMs(given.decoded),
                 },
-                origin.progress === undefined ? undefined : follower.event,
+                follower.takesEvents ? follower.event : undefined,
               )
               return yield* told(reply, follower)
             })
@@ -151,6 +165,9 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
               }
         }),
 
+        answer: (connection, place, reply) =>
+          sessions.answer(connection.session, connection.id, place, reply),
+
         cancel: (connection, request) => sessions.cancel(connection.session, connection.id, request),
       }
     }),
@@ -160,6 +177,13 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
 /** A reply as its client is to see it, unless it wants none. */
 const told = (reply: Reply, { cancelled }: Follower) =>
   reply._tag === "Cancelled" ? Effect.zipRight(cancelled, Effect.never) : Effect.succeed(resultOf(reply))
+
+/** What its client takes before the answer. */
+const wishesOf = ({ logLevel, questions }: Connection, { _meta }: CallParams) => ({
+  ...(_meta?.progressToken === undefined ? {} : { progress: _meta.progressToken }),
+  ...(logLevel === null ? {} : { log: logLevel }),
+  ...(questions.length === 0 ? {} : { questions }),
+})
 
 const operationIdOf = (params: CallParams) => {
   const chosen = params._meta?.[operationIdKey]

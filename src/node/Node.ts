@@ -3,6 +3,7 @@ import { NodeContext } from "@effect/platform-node"
 import { Duration, Effect, Layer, Logger } from "effect"
 import * as Cluster from "../cluster/Cluster.ts"
 import * as Database from "../database/Database.ts"
+import { Catalogue } from "../mcp/Catalogue.ts"
 import { Connections } from "../mcp/Connections.ts"
 import { Guard } from "../mcp/Guard.ts"
 import { Principals } from "../mcp/Principals.ts"
@@ -19,6 +20,7 @@ import { SessionRows } from "../session/SessionRows.ts"
 import { Sessions } from "../session/Sessions.ts"
 import * as Sweeper from "../session/Sweeper.ts"
 import { settings } from "../Settings.ts"
+import { Registry } from "../tools/Registry.ts"
 import { Health } from "./Health.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as HttpServer from "./HttpServer.ts"
@@ -27,6 +29,7 @@ import * as Preflight from "./Preflight.ts"
 
 const mcp = HttpServer.layer.pipe(
   Layer.provide(ToolCalls.layer),
+  Layer.provide(Catalogue.layer),
   Layer.provide(Connections.layer),
   Layer.provide(Guard.layer),
   Layer.provide(Principals.layer),
@@ -48,6 +51,7 @@ const node = mcp.pipe(
   Layer.provideMerge(sessions),
   Layer.provideMerge(Cluster.layer),
   Layer.provideMerge(HeldSessions.layer),
+  Layer.provideMerge(Registry.layer),
   Layer.provideMerge(SessionRows.layer),
   Layer.provideMerge(sandboxes),
   Layer.provideMerge(Heartbeat.layer),

@@ -18,27 +18,30 @@ export class EventLog {
     return this.events.at(-1)?.seq ?? this.dropped?.seq ?? 0
   }
 
+  /** Gives the event's number. */
   emit(event: OperationEvent) {
-    this.events.push({ seq: this.last + 1, ...event })
-    this.characters += event.message.length
+    const seq = this.last + 1
+    this.events.push({ seq, event })
+    this.characters += sizeOf(event)
     while (this.characters > maxCharacters && this.events.length > 1) {
       this.dropped = this.events.shift()!
-      this.characters -= this.dropped.message.length
+      this.characters -= sizeOf(this.dropped.event)
     }
     for (const waiter of this.waiters) waiter()
+    return seq
   }
 
   /** The events after one, as many as a page takes. */
   after(seq: number): ReadonlyArray<NumberedEvent> {
     const { dropped } = this
     const page: Array<NumberedEvent> =
-      dropped !== undefined && dropped.seq > seq ? [{ ...dropped, message: leftOut }] : []
+      dropped !== undefined && dropped.seq > seq ? [{ seq: dropped.seq, event: gapAt(dropped.event) }] : []
     let room = pageCharacters
-    for (const event of this.events) {
-      if (event.seq <= seq) continue
-      room -= event.message.length
+    for (const numbered of this.events) {
+      if (numbered.seq <= seq) continue
+      room -= sizeOf(numbered.event)
       if (room < 0 && page.length > 0) break
-      page.push(event)
+      page.push(numbered)
     }
     return page
   }
@@ -57,6 +60,17 @@ export class EventLog {
     })
   }
 }
+
+/** Stands for an event that is not kept, and for those before it. */
+const gapAt = (event: OperationEvent): OperationEvent =>
+  event._tag === "Progress"
+    ? { ...event, message: leftOut }
+    : { _tag: "Log", level: "warning", data: leftOut.trim() }
+
+const sizeOf = (event: OperationEvent) =>
+  event._tag === "Progress"
+    ? (event.message?.length ?? 0)
+    : JSON.stringify(event._tag === "Log" ? event.data : event.params).length
 
 const leftOut = "\n[… output is left out here; read_output shows what is kept …]\n"
 

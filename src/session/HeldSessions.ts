@@ -4,8 +4,10 @@
  * its running operations. `release` ends them, and so does the end of the node.
  */
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
+import { weighs } from "../domain/Event.ts"
 import type { SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
+import type { Operation } from "../domain/Operation.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
 import type { SessionClosed, SessionNotFound, Unavailable } from "../domain/SessionError.ts"
 import { Limits } from "../sandbox/Limits.ts"
@@ -13,7 +15,9 @@ import type { Sandbox } from "../sandbox/Sandbox.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
 import { defaultTemplate, type Template, Templates } from "../sandbox/Templates.ts"
 import { settings } from "../Settings.ts"
+import { Registry } from "../tools/Registry.ts"
 import { SessionCommands } from "../tools/SessionCommands.ts"
+import type { OwnerCall } from "../tools/Tool.ts"
 import * as Operations from "./Operations.ts"
 import { type Claim, SessionRows } from "./SessionRows.ts"
 import * as SessionSandbox from "./SessionSandbox.ts"
@@ -29,6 +33,23 @@ interface Held {
   /** An entity is active for it on this node. */
   active: boolean
 }
+
+/** How an operation speaks with the client whose request it answers. */
+const client = (
+  operations: Operations.Operations,
+  { id, origin }: Operation,
+): Pick<OwnerCall, "ask" | "log" | "progress"> => ({
+  progress:
+    origin?.progress === undefined
+      ? undefined
+      : (progress) => operations.emit(id, { _tag: "Progress", ...progress }),
+  log: (level, data) => {
+    if (origin?.log !== undefined && weighs(level, origin.log)) {
+      operations.emit(id, { _tag: "Log", level, data })
+    }
+  },
+  ask: (question) => operations.ask(id, question),
+})
 
 export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions")<
   HeldSessions,
@@ -51,6 +72,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const sandboxes = yield* Sandboxes
       const templates = yield* Templates
       const rows = yield* SessionRows
+      const registry = yield* Registry
+      const patience = yield* settings.questionTimeout.config
       const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
       const sessions = new Map<SessionId, Held>()
 
@@ -80,6 +103,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           claim,
           rows,
           commands,
+          find: registry.find,
+          patience,
           callOf: (tool, operation) => {
             held.usedAt = performance.now()
             return Effect.map(template, (template) => ({
@@ -92,10 +117,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               commands,
               goesOn: operations.goesOn,
               outcomeOf: operations.ended,
-              progress:
-                operation.origin?.progress === undefined
-                  ? undefined
-                  : (event) => operations.emit(operation.id, event),
+              ...client(operations, operation),
               sandbox: sandbox.acquire(tool.changes),
             }))
           },

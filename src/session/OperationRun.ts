@@ -1,11 +1,12 @@
 /** One operation's way through its tool: recorded before it starts, decoded, run, and recorded as ended. */
-import { Effect, Schema } from "effect"
+import { type Duration, Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { type Explained, failureOf } from "../domain/Failure.ts"
 import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
 import type { Operation, Outcome, Reply } from "../domain/Operation.ts"
 import { SandboxLost } from "../domain/SandboxError.ts"
 import { OperationIdReused, type SessionError, type UnknownTemplate } from "../domain/SessionError.ts"
+import type { Registry } from "../tools/Registry.ts"
 import type { SessionCommands } from "../tools/SessionCommands.ts"
 import type { AnyOwnerTool, OwnerCall } from "../tools/Tool.ts"
 import { type Claim, interrupted, type SessionRows } from "./SessionRows.ts"
@@ -16,6 +17,10 @@ export interface OperationContext {
   readonly claim: { readonly current: Claim }
   readonly rows: SessionRows["Type"]
   readonly commands: SessionCommands
+  /** Any tool, by its name. */
+  readonly find: Registry["Type"]["find"]
+  /** How long an answer of its client is waited for. */
+  readonly patience: Duration.Duration
   /** Gives a tool what it knows of its session. */
   readonly callOf: (tool: AnyOwnerTool, operation: Operation) => Effect.Effect<OwnerCall, UnknownTemplate>
   /** Is told when the sandbox turned out to be gone. */
@@ -49,6 +54,7 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
         _tag: "Answered",
         state: tool.stateOf?.(output) ?? "succeeded",
         output: encoded,
+        ...(tool.content === undefined ? {} : { content: tool.content(output) }),
       })),
       Effect.tapError((error) => (error instanceof SandboxLost ? onLost(error.container) : Effect.void)),
       Effect.catchAll((error: Explained) =>

@@ -5,29 +5,26 @@
  * caller whose connection broke can fetch it again.
  */
 import { Deferred, Effect, Exit, Fiber, Option } from "effect"
-import type { NumberedEvent, Origin } from "../domain/Event.ts"
+import type { NumberedEvent, OperationEvent, Origin, Question, QuestionReply } from "../domain/Event.ts"
 import type { ConnectionId, OperationId } from "../domain/Identity.ts"
 import { milliseconds } from "../domain/Monotonic.ts"
 import { cancelled, type Operation, type Outcome, type Reply } from "../domain/Operation.ts"
 import {
   OperationIdReused,
+  QuestionNotAnswered,
   type SessionError,
   SessionMoved,
   TooManyOperations,
 } from "../domain/SessionError.ts"
-import * as Registry from "../tools/Registry.ts"
 import type { AnyOwnerTool } from "../tools/Tool.ts"
 import { EventLog } from "./EventLog.ts"
 import * as OperationRun from "./OperationRun.ts"
+import { Questions } from "./Questions.ts"
+import * as Retention from "./Retention.ts"
 import { interrupted } from "./SessionRows.ts"
 
 /** Operations of one session that run at once: of those that go on after an answer, and of the others. */
 const maxRunning = 64
-
-/** Ended operations that are kept, for how long, in milliseconds, and the characters of what they said and answered. */
-const maxEnded = 64
-const keepMs = 60_000
-const maxKept = 16 * 1024 * 1024
 
 interface Entry {
   readonly tool: AnyOwnerTool
@@ -35,6 +32,7 @@ interface Entry {
   operation: Operation
   readonly inputHash: string
   readonly log: EventLog
+  readonly questions: Questions
   readonly outcome: Deferred.Deferred<Outcome, SessionError>
   fiber: Fiber.RuntimeFiber<void> | undefined
   /** By `performance.now`; undefined while it runs. */
@@ -87,7 +85,16 @@ export interface Operations {
   /** Cancels what runs for a request that is not answered yet; says whether there is such. */
   readonly cancel: (connection: ConnectionId, request: Origin["request"]) => Effect.Effect<boolean>
   /** Notes an event of an operation that runs. */
-  readonly emit: (id: OperationId, event: Omit<NumberedEvent, "seq">) => void
+  readonly emit: (id: OperationId, event: OperationEvent) => void
+  /** Asks the client whose request an operation answers; gives what it says. */
+  readonly ask: (id: OperationId, question: Question) => Effect.Effect<unknown, QuestionNotAnswered>
+  /** Takes what a client says to a question of its own request; says whether the operation is one of the session's. */
+  readonly answer: (
+    connection: ConnectionId,
+    id: OperationId,
+    question: number,
+    reply: QuestionReply,
+  ) => boolean
   /** Forgets what ended long ago. */
   readonly tidy: () => void
   /** Ends all that run as interrupted. */
@@ -102,16 +109,10 @@ export const make = (context: OperationRun.OperationContext): Operations => {
   const running = () => [...entries].filter(([, entry]) => isRunning(entry)).map(([id]) => id)
 
   const tidy = () => {
-    const now = performance.now()
     const ended = [...entries].flatMap(([id, { endedAt, kept }]) =>
       endedAt === undefined ? [] : [{ id, endedAt, kept }],
     )
-    ended.sort((one, other) => other.endedAt - one.endedAt)
-    let all = 0
-    ended.forEach(({ id, endedAt, kept }, index) => {
-      all += kept
-      if (index >= maxEnded || now - endedAt > keepMs || (index > 0 && all > maxKept)) entries.delete(id)
-    })
+    for (const { id } of Retention.overdue(ended)) entries.delete(id)
   }
 
   const twinOf = ({ origin }: Operation, inputHash: string) =>
@@ -137,7 +138,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       known.answerAt = yield* answerAt(operation)
       return
     }
-    const tool = Registry.find(operation.tool)
+    const tool = context.find(operation.tool)
     if (tool === undefined || tool.place !== "owner")
       return yield* Effect.dieMessage(`no tool ${operation.tool}`)
     // Commands that run for long leave room for those that look after them.
@@ -150,11 +151,13 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       yield* Effect.interruptible(join(tool, operation, inputHash, Deferred.await(twin.outcome)))
       return void entries.set(operation.id, twin)
     }
+    const log = new EventLog()
     const entry: Entry = {
       tool,
       operation,
       inputHash,
-      log: new EventLog(),
+      log,
+      questions: new Questions((event) => log.emit(event), context.patience),
       outcome: yield* Deferred.make<Outcome, SessionError>(),
       fiber: undefined,
       endedAt: undefined,
@@ -173,7 +176,8 @@ export const make = (context: OperationRun.OperationContext): Operations => {
           : exit
         entry.endedAt = performance.now()
         entry.operation = { ...operation, input: undefined }
-        entry.kept = entry.log.characters + (Exit.isSuccess(outcome) ? charactersOf(outcome.value) : 0)
+        entry.kept =
+          entry.log.characters + (Exit.isSuccess(outcome) ? Retention.charactersOf(outcome.value) : 0)
         tidy()
         return Deferred.done(entry.outcome, outcome)
       }),
@@ -257,7 +261,20 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       }
       return true
     }),
-    emit: (id, event) => entries.get(id)?.log.emit(event),
+    emit: (id, event) => void entries.get(id)?.log.emit(event),
+    ask: (id, question) =>
+      Effect.suspend(() => {
+        const entry = entries.get(id)
+        return entry === undefined
+          ? Effect.fail(new QuestionNotAnswered({ problem: "the call is over" }))
+          : entry.questions.ask(entry.origin, question)
+      }),
+    answer: (connection, id, question, reply) => {
+      const entry = entries.get(id)
+      if (entry?.origin?.connection !== connection) return false
+      entry.questions.answer(question, reply)
+      return true
+    },
     tidy,
     interrupt: Effect.suspend(() =>
       Fiber.interruptAll([...entries.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))),
@@ -267,15 +284,6 @@ export const make = (context: OperationRun.OperationContext): Operations => {
 
 /** Whether a tool's operations go on after an answer. */
 const isLong = (tool: AnyOwnerTool) => tool.partial !== undefined
-
-/** Of what takes room in an answer. */
-const charactersOf = (outcome: Outcome) =>
-  outcome._tag === "Failed"
-    ? 0
-    : Object.values(outcome.output as object).reduce(
-        (sum: number, field) => sum + (typeof field === "string" ? field.length : 0),
-        0,
-      )
 
 const answerAt = ({ answerMs = Infinity }: Operation) => Effect.map(milliseconds, (now) => now + answerMs)
 

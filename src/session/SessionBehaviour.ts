@@ -7,7 +7,7 @@
 import { Entity, Sharding } from "@effect/cluster"
 import { Effect } from "effect"
 import type { Origin } from "../domain/Event.ts"
-import { type OperationId, SessionId } from "../domain/Identity.ts"
+import { type ConnectionId, type OperationId, SessionId } from "../domain/Identity.ts"
 import { HeldSessions } from "./HeldSessions.ts"
 import type { Operations, Page } from "./Operations.ts"
 import { SessionEntity } from "./SessionEntity.ts"
@@ -31,6 +31,9 @@ export const layer = SessionEntity.toLayer(
       readonly operation: OperationId
       readonly session: SessionId
     }> = []
+
+    const elsewhere = (connection: ConnectionId, operation: OperationId) =>
+      abroad.findLast((note) => note.operation === operation && note.origin.connection === connection)
 
     const claim = Effect.suspend(() =>
       claimed === undefined
@@ -62,10 +65,8 @@ export const layer = SessionEntity.toLayer(
         }),
       Resume: ({ payload: { connection, operation, after, waitMs } }) =>
         Effect.gen(function* () {
-          const elsewhere = abroad.findLast(
-            (note) => note.operation === operation && note.origin.connection === connection,
-          )
-          if (elsewhere !== undefined) return { _tag: "Elsewhere" as const, session: elsewhere.session }
+          const note = elsewhere(connection, operation)
+          if (note !== undefined) return { _tag: "Elsewhere" as const, session: note.session }
           const operations = yield* claim
           const page = yield* operations.resume(connection, operation, after ?? 0, waitMs)
           return page?.origin === undefined
@@ -76,10 +77,17 @@ export const layer = SessionEntity.toLayer(
         Effect.gen(function* () {
           const operations = yield* claim
           if (yield* operations.cancel(connection, request)) return null
-          const elsewhere = abroad.findLast(
+          const note = abroad.findLast(
             ({ origin }) => origin.connection === connection && origin.request === request,
           )
-          return elsewhere?.session ?? null
+          return note?.session ?? null
+        }),
+      Answer: ({ payload: { connection, operation, question, reply } }) =>
+        Effect.gen(function* () {
+          const operations = yield* claim
+          return operations.answer(connection, operation, question, reply)
+            ? null
+            : (elsewhere(connection, operation)?.session ?? null)
         }),
       Note: ({ payload }) =>
         Effect.sync(() => {

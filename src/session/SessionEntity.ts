@@ -2,7 +2,7 @@
 import { Entity } from "@effect/cluster"
 import { Rpc } from "@effect/rpc"
 import { Schema } from "effect"
-import { NumberedEvent, Origin } from "../domain/Event.ts"
+import { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
 import { ConnectionId, OperationId, SessionId } from "../domain/Identity.ts"
 import { Operation, Reply } from "../domain/Operation.ts"
 import { SessionError } from "../domain/SessionError.ts"
@@ -47,6 +47,12 @@ export const SessionEntity = Entity.make("Session", [
   /** Cancels what runs for a request of the session's own connection; answers with the session where that is another. */
   Rpc.make("Cancel", {
     payload: { connection: ConnectionId, request: Origin.fields.request },
+    success: Schema.NullOr(SessionId),
+    error: SessionError,
+  }),
+  /** Gives a client's reply to a question of its request; answers with the session where that is another. */
+  Rpc.make("Answer", {
+    payload: { connection: ConnectionId, operation: OperationId, question: Schema.Int, reply: QuestionReply },
     success: Schema.NullOr(SessionId),
     error: SessionError,
   }),

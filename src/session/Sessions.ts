@@ -4,7 +4,7 @@
  */
 import type { AlreadyProcessingMessage, MailboxFull, PersistenceError } from "@effect/cluster/ClusterError"
 import { Cause, Context, Effect, Layer, Option } from "effect"
-import type { NumberedEvent, Origin } from "../domain/Event.ts"
+import type { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
 import type { ConnectionId, OperationId, SessionId } from "../domain/Identity.ts"
 import type { Operation, Reply } from "../domain/Operation.ts"
 import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from "../domain/SessionError.ts"
@@ -50,7 +50,14 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
       connection: ConnectionId,
       request: Origin["request"],
     ) => Effect.Effect<void, SessionError>
-    /** Lets `resume` and `cancel` find a request that is for another session than its connection's home. */
+    /** Gives a client's reply to a question that a request of a connection with this home asked it. */
+    readonly answer: (
+      home: SessionId,
+      connection: ConnectionId,
+      place: { readonly operation: OperationId; readonly question: number },
+      reply: QuestionReply,
+    ) => Effect.Effect<void, SessionError>
+    /** Lets `resume`, `answer` and `cancel` find a request that is for another session than its connection's home. */
     readonly note: (
       home: SessionId,
       origin: Origin,
@@ -80,6 +87,16 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
             }
           }
         })
+
+      /** Tells a connection's home, and the session that it names where the request is for that one. */
+      const whereItIs = Effect.fnUntraced(function* (
+        home: SessionId,
+        tell: (entity: ReturnType<typeof client>) => Parameters<typeof answered<SessionId | null>>[0],
+      ) {
+        const at = (session: SessionId) => persistently(() => answered(tell(client(session))))
+        const elsewhere = yield* at(home)
+        if (elsewhere !== null) yield* at(elsewhere)
+      })
 
       return {
         call: Effect.fn("Sessions.call")(function* (session, operation, listener) {
@@ -127,11 +144,11 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
         }),
 
         cancel: Effect.fn("Sessions.cancel")(function* (home, connection, request) {
-          const at = (session: SessionId) =>
-            persistently(() => answered(client(session).Cancel({ connection, request })))
-          const elsewhere = yield* at(home)
-          if (elsewhere !== null) yield* at(elsewhere)
+          yield* whereItIs(home, (entity) => entity.Cancel({ connection, request }))
         }),
+
+        answer: (home, connection, { operation, question }, reply) =>
+          whereItIs(home, (entity) => entity.Answer({ connection, operation, question, reply })),
 
         note: (home, origin, operation, session) =>
           persistently(() => answered(client(home).Note({ origin, operation, session }))),

@@ -1,7 +1,7 @@
 /** Runs a command, and answers with its end, or with how it stands where it takes longer than the caller waits. */
 import { Effect, Exit, Schema } from "effect"
 import type { CommandEnd, CommandSpec, OutputCursor } from "../domain/Command.ts"
-import type { OperationEvent } from "../domain/Event.ts"
+import type { Progress } from "../domain/Event.ts"
 import { commandAnswer, noPage, part, standing, summary } from "./CommandAnswer.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
 import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "./Tool.ts"
@@ -120,7 +120,7 @@ export const exec = ownerTool({
 /** Tells of a command's output as it comes, to its end. */
 const tell = Effect.fnUntraced(function* (
   { id, sandbox }: SessionCommand,
-  progress: (event: OperationEvent) => void,
+  progress: (progress: Progress) => void,
 ) {
   let cursor = start
   let bytes = 0

@@ -4,7 +4,8 @@
  * sandbox; a tool of the edge runs where the request came in.
  */
 import { type Effect, Schema } from "effect"
-import type { OperationEvent } from "../domain/Event.ts"
+import type { Content } from "../domain/Content.ts"
+import type { LogLevel, Progress, Question } from "../domain/Event.ts"
 import type { Explained } from "../domain/Failure.ts"
 import type { NodeId, OperationId, Principal, SessionId } from "../domain/Identity.ts"
 import type { Outcome } from "../domain/Operation.ts"
@@ -12,6 +13,7 @@ import type { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionSummary } from "../domain/Session.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
 import type {
+  QuestionNotAnswered,
   SessionClosed,
   SessionMoved,
   Unavailable,
@@ -33,7 +35,11 @@ export interface OwnerCall {
   readonly template: Template
   readonly commands: SessionCommands
   /** Tells the caller what came so far, where it wants to know. */
-  readonly progress: ((event: OperationEvent) => void) | undefined
+  readonly progress: ((progress: Progress) => void) | undefined
+  /** Tells the caller what its log is to show, where it wants to know things of that weight. */
+  readonly log: (level: LogLevel, data: unknown) => void
+  /** Asks the caller; gives what it answers. Fails where it cannot be asked, refuses, or says nothing for long. */
+  readonly ask: (question: Question) => Effect.Effect<unknown, QuestionNotAnswered>
   /** Whether an operation of the session runs on this node that is answered before its end: that starts a command. */
   readonly goesOn: (id: OperationId) => boolean
   /** How an operation of the session ended, on whatever node; undefined while it runs, and where there is none. */
@@ -77,6 +83,8 @@ export interface OwnerTool<I extends Schema.Struct.Fields, O extends Schema.Stru
   readonly changes: boolean
   /** The state that an answer ends the operation in, where it is not `succeeded`. */
   readonly stateOf?: (output: Schema.Struct<O>["Type"]) => Extract<Outcome, { _tag: "Answered" }>["state"]
+  /** What a client shows, where that is not the output as JSON. */
+  readonly content?: (output: Schema.Struct<O>["Type"]) => ReadonlyArray<Content>
   readonly handler: (
     input: Schema.Struct<I>["Type"],
     call: OwnerCall,
@@ -112,8 +120,8 @@ export interface EdgeTool<I extends Schema.Struct.Fields, O extends Schema.Struc
 export type AnyTool = AnyOwnerTool | Erased<EdgeTool<Schema.Struct.Fields, Schema.Struct.Fields>>
 export type AnyOwnerTool = Erased<OwnerTool<Schema.Struct.Fields, Schema.Struct.Fields>>
 
-type Erased<Tool> = Omit<Tool, "input" | "output" | "handler" | "stateOf" | "partial"> & {
-  readonly input: Schema.Schema<any, any>
+type Erased<Tool> = Omit<Tool, "input" | "output" | "handler" | "stateOf" | "content" | "partial"> & {
+  readonly input: Schema.Schema<any, any> & { readonly fields: Schema.Struct.Fields }
   readonly output: Schema.Schema<any, any>
 } & (Tool extends { readonly handler: (input: never, call: infer Call) => infer Result }
     ? {
@@ -122,6 +130,7 @@ type Erased<Tool> = Omit<Tool, "input" | "output" | "handler" | "stateOf" | "par
           call: Call,
         ) => Result extends Effect.Effect<any, infer E> ? Effect.Effect<any, E> : never
         readonly stateOf?: (output: any) => Extract<Outcome, { _tag: "Answered" }>["state"]
+        readonly content?: (output: any) => ReadonlyArray<Content>
         readonly partial?: {
           readonly waitMs: (input: any) => number
           readonly answer: (input: any, call: Call) => Effect.Effect<any, Explained>

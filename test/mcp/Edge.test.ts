@@ -3,15 +3,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
 import { ConnectionId, Principal, SessionId } from "../../src/domain/Identity.ts"
 import { SessionClosed, type SessionError, Unavailable } from "../../src/domain/SessionError.ts"
+import { Catalogue } from "../../src/mcp/Catalogue.ts"
 import { Connections } from "../../src/mcp/Connections.ts"
 import * as Edge from "../../src/mcp/Edge.ts"
 import { Guard } from "../../src/mcp/Guard.ts"
 import { Principals } from "../../src/mcp/Principals.ts"
 import { ToolCalls } from "../../src/mcp/ToolCalls.ts"
+import { Registry } from "../../src/tools/Registry.ts"
 import * as TestNode from "../support/TestNode.ts"
 
 const session = SessionId.make(`s_${"0".repeat(32)}`)
-const connection = { id: ConnectionId.make(`c_${"0".repeat(32)}`), session, protocolVersion: "2025-11-25" }
+const connection = {
+  id: ConnectionId.make(`c_${"0".repeat(32)}`),
+  session,
+  protocolVersion: "2025-11-25",
+  logLevel: null,
+  questions: [],
+}
 
 const absent = () => Effect.dieMessage("no part of this test")
 
@@ -27,14 +35,17 @@ const resuming = (known: Effect.Effect<undefined, SessionError>) =>
           open: absent,
           find: () => Effect.succeed(connection),
           keep: () => Effect.void,
+          setLevel: absent,
           close: absent,
         }),
         Layer.succeed(ToolCalls, {
           call: absent,
           askOwner: () => absent,
           resume: (_, operation, __, follower) => Effect.zipRight(follower.begun(operation), known),
+          answer: absent,
           cancel: absent,
         }),
+        Catalogue.layer.pipe(Layer.provide(Registry.layer)),
         TestNode.settings({}),
       ]),
     )

@@ -14,7 +14,7 @@ const message = { jsonrpc: "2.0" as const, id: 0, result: {} }
 const tell = ({ event }: Follower, count: number) =>
   Effect.forEach(
     Array.from({ length: count }, (_, index) => index + 1),
-    (seq) => event({ seq, progress: seq, message: "more" }, origin),
+    (seq) => event({ seq, event: { _tag: "Progress", progress: seq, message: "more" } }, origin),
     { discard: true },
   )
 
@@ -29,6 +29,27 @@ const textOf = ({ body }: HttpServerResponse.HttpServerResponse) =>
     : Effect.dieMessage(`a body that is ${body._tag}`)
 
 describe("EventStream", () => {
+  it.scoped("tells a log's entries and questions that way too, each question under its event's name", () =>
+    Effect.gen(function* () {
+      const response = yield* answered({
+        run: ({ begun, event }) =>
+          Effect.gen(function* () {
+            yield* begun(operation)
+            yield* event({ seq: 1, event: { _tag: "Log", level: "info", data: "started" } }, origin)
+            const params = { message: "which?" }
+            yield* event({ seq: 2, event: { _tag: "Question", kind: "elicitation", params } }, origin)
+            return message
+          }),
+      })
+      const text = yield* textOf(response)
+      assert.include(
+        text,
+        'id: o_1.1\ndata: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info",',
+      )
+      assert.include(text, 'id: o_1.2\ndata: {"jsonrpc":"2.0","id":"o_1.2","method":"elicitation/create",')
+    }),
+  )
+
   it.scoped("answers a client that takes no stream, however much is told on the way", () =>
     Effect.gen(function* () {
       const waiting = yield* Effect.fork(

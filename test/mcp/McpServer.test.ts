@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { CallToolResult, JSONRPCRequest } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Catalogue } from "../../src/mcp/Catalogue.ts"
 import { respond } from "../../src/mcp/McpServer.ts"
 import { serverInfo } from "../../src/mcp/ServerInfo.ts"
 import { type CallParams, UnknownTool } from "../../src/mcp/ToolCalls.ts"
+import { Registry } from "../../src/tools/Registry.ts"
 
 const noTool = () => Effect.dieMessage("no tool is called")
 
@@ -11,10 +13,14 @@ const ask = (
   request: Omit<JSONRPCRequest, "jsonrpc" | "id"> & { readonly id?: string | number },
   callTool: (params: CallParams) => Effect.Effect<CallToolResult, UnknownTool> = noTool,
 ) =>
-  respond({ jsonrpc: "2.0", id: 1, ...request } as JSONRPCRequest, {
-    callTool,
-    askOwner: () => Effect.dieMessage("no owner is asked"),
-  }) as Effect.Effect<Answer>
+  Effect.flatMap(Catalogue, (catalogue) =>
+    respond({ jsonrpc: "2.0", id: 1, ...request } as JSONRPCRequest, catalogue, {
+      callTool,
+      askOwner: () => Effect.dieMessage("no owner is asked"),
+      setLevel: () => Effect.dieMessage("no level is set"),
+      subscribe: () => Effect.dieMessage("nothing is subscribed to"),
+    }),
+  ).pipe(Effect.provide(Catalogue.layer.pipe(Layer.provide(Registry.layer)))) as Effect.Effect<Answer>
 
 interface Answer {
   readonly id: string | number
@@ -35,9 +41,10 @@ describe("McpServer", () => {
       assert.strictEqual(result?.["protocolVersion"], "2025-06-18")
       assert.deepStrictEqual(result?.["capabilities"], {
         tools: {},
-        resources: {},
+        resources: { subscribe: true },
         prompts: {},
         completions: {},
+        logging: {},
       })
       assert.include(result?.["instructions"], "/workspace")
     }),
@@ -82,7 +89,7 @@ describe("McpServer", () => {
 
   it.live("refuses methods that it does not have with -32601", () =>
     Effect.gen(function* () {
-      for (const method of ["resources/subscribe", "no/such", "logging/setLevel", "tasks/list"]) {
+      for (const method of ["no/such", "tasks/list"]) {
         assert.strictEqual((yield* ask({ method, params: {} })).error?.code, -32601, method)
       }
     }),
@@ -105,7 +112,7 @@ describe("McpServer", () => {
   it.live("answers an unknown tool with -32602 and the names that there are", () =>
     Effect.gen(function* () {
       const { error } = yield* ask({ method: "tools/call", params: { name: "rm" } }, ({ name }) =>
-        Effect.fail(new UnknownTool({ tool: name })),
+        Effect.fail(new UnknownTool({ tool: name, known: ["exec"] })),
       )
       assert.strictEqual(error?.code, -32602)
       assert.include(error?.message, "exec")

@@ -2,8 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { OperationId } from "../../src/domain/Identity.ts"
 import type { Outcome } from "../../src/domain/Operation.ts"
 import { SessionNotFound } from "../../src/domain/SessionError.ts"
-import { answered, argumentsOf, failed, listing, refused, resultOf } from "../../src/mcp/Presentation.ts"
-import * as Registry from "../../src/tools/Registry.ts"
+import { answered, argumentsOf, failed, listingOf, refused, resultOf } from "../../src/mcp/Presentation.ts"
+import { standard } from "../../src/tools/Registry.ts"
+
+const listing = listingOf(standard.listed)
 
 const annotations = ["destructiveHint", "idempotentHint", "openWorldHint", "readOnlyHint"]
 
@@ -16,7 +18,7 @@ const keysOf = (node: unknown): ReadonlyArray<string> =>
       : []
 
 const decode = (name: string, given: Readonly<Record<string, unknown>>) =>
-  argumentsOf(Registry.find(name)!, given)
+  argumentsOf(standard.find(name)!, given)
 
 describe("Presentation", () => {
   it("lists the tools in a fixed order", () => {

@@ -88,8 +88,9 @@ describe("Resources", () => {
         "src/b.ts": new Uint8Array(),
         "test/a.ts": new Uint8Array(),
       })
+      const workspace = { type: "ref/resource" as const, uri: "workspace:///{+path}" }
       const values = (begin: string) =>
-        Effect.map(Resources.complete(ask, begin), ({ completion }) => completion.values)
+        Effect.map(Resources.complete(ask, workspace, begin), ({ completion }) => completion.values)
       assert.deepStrictEqual(yield* values("src/"), ["src/a[1].ts", "src/b.ts"])
       assert.deepStrictEqual(yield* values("src/a["), ["src/a[1].ts"])
       assert.deepStrictEqual(yield* values("none"), [])

@@ -6,6 +6,7 @@ import { SessionDirectory } from "../../src/domain/SessionDirectory.ts"
 import { type SessionError, SessionNotFound, Unavailable } from "../../src/domain/SessionError.ts"
 import { type CallParams, ToolCalls } from "../../src/mcp/ToolCalls.ts"
 import { Sessions } from "../../src/session/Sessions.ts"
+import { Registry } from "../../src/tools/Registry.ts"
 import * as TestNode from "../support/TestNode.ts"
 
 const [own, other] = [SessionId.make(`s_${"0".repeat(32)}`), SessionId.make(`s_${"1".repeat(32)}`)]
@@ -38,6 +39,7 @@ const call = (
             outcome,
           ),
         resume: () => Effect.succeed(undefined),
+        answer: () => Effect.void,
         cancel: () => Effect.void,
         note: (home, _, __, session) => Effect.sync(() => void noted.push([home, session])),
         release: () => Effect.void,
@@ -49,14 +51,18 @@ const call = (
         close: (principal, id) => Effect.map(find(principal, id), () => void closed.push(id)),
       }),
       TestNode.identity({ node: "edge" }),
+      Registry.layer,
     )
     const connection = {
       id: ConnectionId.make(`c_${"0".repeat(32)}`),
       session: own,
       protocolVersion: "2025-06-18",
+      logLevel: null,
+      questions: [],
     }
     const calls = yield* Effect.provide(ToolCalls, ToolCalls.layer.pipe(Layer.provide(boundaries)))
     const result = yield* calls.call(ann, connection, 7, params, {
+      takesEvents: true,
       begun: (operation) => Effect.sync(() => begun.push(operation)),
       event: () => Effect.void,
       cancelled: Effect.void,

@@ -1,11 +1,12 @@
 /** Who may end an operation, when, and what is recorded of it then. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Duration, Deferred, Effect, Fiber } from "effect"
 import type { CommandSpec } from "../../src/domain/Command.ts"
 import { ConnectionId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Operation } from "../../src/domain/Operation.ts"
 import type { SessionRows } from "../../src/session/SessionRows.ts"
 import * as Operations from "../../src/session/Operations.ts"
+import { standard } from "../../src/tools/Registry.ts"
 import { SessionCommands } from "../../src/tools/SessionCommands.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
@@ -50,6 +51,8 @@ const make = (rowsOf: (rows: SessionRows["Type"]) => SessionRows["Type"] = (rows
           operation: id,
           commands,
         }),
+      find: standard.find,
+      patience: Duration.minutes(1),
       onLost: () => Effect.void,
     }
     const operations = Operations.make(context)

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { ConnectionId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import * as Operations from "../../src/session/Operations.ts"
+import { standard } from "../../src/tools/Registry.ts"
 import { SessionCommands } from "../../src/tools/SessionCommands.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
@@ -27,6 +28,8 @@ describe("Operations that have ended", () => {
             ...FakeSandbox.call(Effect.succeed(sandbox)),
             limits: { ...FakeSandbox.limits, file: 4 * MiB },
           }),
+        find: standard.find,
+        patience: Duration.minutes(1),
         onLost: () => Effect.void,
       })
       const ids = Array.from({ length: 8 }, (_, index) => OperationId.make(`a${index}`))

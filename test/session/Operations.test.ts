@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, TestClock } from "effect"
+import { Duration, Deferred, Effect, Fiber, TestClock } from "effect"
 import { type CommandId, type CommandSpec } from "../../src/domain/Command.ts"
 import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Operation, Outcome } from "../../src/domain/Operation.ts"
 import { SandboxError, SandboxLost } from "../../src/domain/SandboxError.ts"
 import { WorkspaceLost } from "../../src/domain/SessionError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
+import { standard } from "../../src/tools/Registry.ts"
 import * as Operations from "../../src/session/Operations.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
@@ -50,6 +51,8 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       rows: memory.rows,
       commands: call.commands,
       callOf: (_, { id }) => Effect.succeed({ ...call, operation: id }),
+      find: standard.find,
+      patience: Duration.minutes(1),
       onLost: () => Effect.sync(() => void losses++),
     })
     const outcome = (id: OperationId, waitMs: number) => outcomeOf(operations, id, waitMs)

@@ -1,11 +1,12 @@
 /** What callers learn of operations that go on after them. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, TestClock } from "effect"
+import { Duration, Deferred, Effect, Fiber, TestClock } from "effect"
 import type { CommandSpec } from "../../src/domain/Command.ts"
 import { NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Operation, Reply } from "../../src/domain/Operation.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import * as Operations from "../../src/session/Operations.ts"
+import { standard } from "../../src/tools/Registry.ts"
 import { SessionCommands } from "../../src/tools/SessionCommands.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
@@ -63,6 +64,8 @@ const make = Effect.gen(function* () {
         goesOn: operations.goesOn,
         outcomeOf: operations.ended,
       }),
+    find: standard.find,
+    patience: Duration.minutes(1),
     onLost: () => Effect.void,
   })
   const reply = (id: OperationId, waitMs: number) =>

@@ -112,6 +112,8 @@ const template: Template = {
 
 /** A call on the owner's side whose session has this sandbox. */
 export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
+  log: () => undefined,
+  ask: () => Effect.dieMessage("nobody is asked"),
   operation: OperationId.make("o_1"),
   session: { id: SessionId.make(`s_${"0".repeat(32)}`), name: null, epoch: 1 },
   ownerNode: NodeId.make("owner"),

@@ -12,6 +12,7 @@ export class RecordedReleases extends Context.Tag("codegen-mcp/test/RecordedRele
     Effect.map(RecordedReleases, (released) => ({
       call: () => Effect.dieMessage("no call is part of this test"),
       resume: () => Effect.dieMessage("no call is part of this test"),
+      answer: () => Effect.dieMessage("no call is part of this test"),
       cancel: () => Effect.dieMessage("no call is part of this test"),
       note: () => Effect.dieMessage("no call is part of this test"),
       release: (id) => Effect.sync(() => void released.push(id)),

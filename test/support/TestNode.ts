@@ -8,6 +8,7 @@ import { Limits } from "../../src/sandbox/Limits.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
+import { Registry } from "../../src/tools/Registry.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
 type Values = Readonly<Record<string, string>>
@@ -54,6 +55,7 @@ export const database = (values: Values = {}) =>
 /** Sandboxes on the real engine, and an empty database. */
 export const both = (values: Values = {}) =>
   sandboxes.pipe(
+    Layer.provideMerge(Registry.layer),
     Layer.provideMerge(SessionRows.layer),
     Layer.provideMerge(identity()),
     Layer.provideMerge(Database.layer),

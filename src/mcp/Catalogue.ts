@@ -1,0 +1,59 @@
+/** What this server shows to clients: its tools, prompts and resources. */
+import type {
+  CompleteRequest,
+  CompleteResult,
+  GetPromptResult,
+  ListResourcesResult,
+  Prompt,
+  ReadResourceResult,
+  ResourceTemplate,
+  Tool,
+} from "@modelcontextprotocol/sdk/types.js"
+import { Context, Effect, Layer } from "effect"
+import type { Explained } from "../domain/Failure.ts"
+import { Registry } from "../tools/Registry.ts"
+import { listingOf } from "./Presentation.ts"
+import * as Prompts from "./Prompts.ts"
+import * as Resources from "./Resources.ts"
+
+export interface PromptShelf {
+  readonly listing: ReadonlyArray<Prompt>
+  /** Throws the protocol's error for an unknown one, or a missing argument. */
+  readonly get: (name: string, given?: Readonly<Record<string, string>>) => GetPromptResult
+}
+
+/** Each asks the owner of the session whose resources they are. */
+export interface ResourceShelf {
+  readonly templates: ReadonlyArray<ResourceTemplate>
+  readonly list: (
+    ask: Resources.AskOwner,
+    cursor: string | undefined,
+  ) => Effect.Effect<ListResourcesResult, Explained>
+  readonly read: (ask: Resources.AskOwner, uri: string) => Effect.Effect<ReadResourceResult, Explained>
+  readonly complete: (
+    ask: Resources.AskOwner,
+    ref: CompleteRequest["params"]["ref"],
+    begin: string,
+  ) => Effect.Effect<CompleteResult, Explained>
+  /** Whether it names something whose changes can be told. */
+  readonly isResource: (uri: string) => boolean
+}
+
+export class Catalogue extends Context.Tag("codegen-mcp/mcp/Catalogue")<
+  Catalogue,
+  {
+    /** On one page, in a fixed order. */
+    readonly tools: ReadonlyArray<Tool>
+    readonly prompts: PromptShelf
+    readonly resources: ResourceShelf
+  }
+>() {
+  static readonly layer = Layer.effect(
+    Catalogue,
+    Effect.map(Registry, ({ listed }) => ({
+      tools: listingOf(listed),
+      prompts: Prompts,
+      resources: Resources,
+    })),
+  )
+}

@@ -1,0 +1,25 @@
+/** A request that is answered without a look at what it asks. */
+import { HttpServerResponse } from "@effect/platform"
+import { Effect, Schema } from "effect"
+
+export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
+  status: Schema.Int,
+  /** Of JSON-RPC. */
+  code: Schema.Int,
+  message: Schema.String,
+  headers: Schema.Record({ key: Schema.String, value: Schema.String }),
+}) {
+  get response() {
+    return HttpServerResponse.unsafeJson(
+      { jsonrpc: "2.0", id: null, error: { code: this.code, message: this.message } },
+      { status: this.status, headers: this.headers },
+    )
+  }
+}
+
+export const refuse = (
+  status: number,
+  code: number,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+) => Effect.fail(new Refusal({ status, code, message, headers }))
