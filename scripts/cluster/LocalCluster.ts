@@ -22,6 +22,8 @@ export interface LocalClusterOptions {
   /** A database that belongs to this cluster alone. */
   readonly databaseUrl: string
   readonly sandboxImage: string
+  /** The file that nodes run; the build's otherwise. */
+  readonly program?: string | undefined
   /** More settings for every node, as environment variables. */
   readonly env?: Readonly<Record<string, string>>
   /** Where the balancer listens. Default 127.0.0.1 and a free port. */
@@ -72,7 +74,13 @@ export const start = (options: LocalClusterOptions): Effect.Effect<LocalCluster,
     const nodeScope = yield* Scope.fork(scope, ExecutionStrategy.parallel)
     const closing = yield* Ref.make(false)
     const startNode = (id: string) =>
-      LocalNode.start({ id, databaseUrl: options.databaseUrl, settings, runFolder }).pipe(
+      LocalNode.start({
+        id,
+        databaseUrl: options.databaseUrl,
+        settings,
+        runFolder,
+        program: options.program,
+      }).pipe(
         Scope.extend(nodeScope),
         Effect.tap((node) => Ref.update(live, (nodes) => new Map(nodes).set(id, node))),
         Effect.tap((node) => (options.announce === true ? watch(node, closing) : Effect.void)),

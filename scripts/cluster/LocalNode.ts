@@ -15,6 +15,8 @@ export interface LocalNodeOptions {
   readonly databaseUrl: string
   /** What all nodes of the cluster share, as environment variables. */
   readonly settings: Readonly<Record<string, string>>
+  /** The file that Node runs; the build's otherwise. */
+  readonly program?: string | undefined
   /** The folder for its log and its data. */
   readonly runFolder: string
 }
@@ -28,7 +30,7 @@ export interface LocalNode {
 /** Starts a node and waits until it is ready; fails with its own sentence where it cannot start. */
 export const start = (options: LocalNodeOptions): Effect.Effect<LocalNode, StartError, Scope.Scope> =>
   Effect.gen(function* () {
-    const main = Project.built("main.js")
+    const main = options.program ?? Project.built("main.js")
     if (!existsSync(main)) {
       return yield* new StartError({ problem: `${main} is missing.`, remedy: "Run `npm run build`." })
     }

@@ -1,6 +1,6 @@
 /** MCP connections: one client's `Mcp-Session-Id`, bound at `initialize` to one session, good on any node. */
 import { SqlClient } from "@effect/sql"
-import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, Schedule, Schema, type Scope } from "effect"
 import { answering } from "../database/Database.ts"
 import { type LogLevel, QuestionKind } from "../domain/Event.ts"
 import { ConnectionId, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
@@ -27,6 +27,18 @@ export interface ClientHello {
   readonly capabilities: unknown
 }
 
+/** A connection hears of as many resources as it may. */
+export class TooManySubscriptions extends Schema.TaggedError<TooManySubscriptions>()("TooManySubscriptions", {
+  limit: Schema.Int,
+}) {
+  override get message() {
+    return `This connection has ${this.limit} subscriptions, which is the limit.`
+  }
+  readonly next = "Unsubscribe from a resource, then subscribe to this one."
+}
+
+const maxSubscriptions = 100
+
 export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
   Connections,
   {
@@ -39,6 +51,14 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
     /** The principal's connection of that id, its lease renewed; undefined for an unknown, ended or foreign one. */
     readonly find: (principal: Principal, id: string) => Effect.Effect<Connection | undefined, Unavailable>
     readonly setLevel: (id: ConnectionId, level: LogLevel) => Effect.Effect<void, Unavailable>
+    /** Adds or takes away a subscription; gives all that there are then. */
+    readonly subscribe: (
+      id: ConnectionId,
+      uri: string,
+      on: boolean,
+    ) => Effect.Effect<ReadonlyArray<string>, TooManySubscriptions | Unavailable>
+    /** Keeps what a client said of itself after its connection was open. */
+    readonly introduce: (id: ConnectionId, hello: ClientHello) => Effect.Effect<void, Unavailable>
     /** Keeps the lease while the scope is open. */
     readonly keep: (id: ConnectionId) => Effect.Effect<void, never, Scope.Scope>
     /** Ends a connection, and the session that was made for it. */
@@ -83,6 +103,23 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
 
         setLevel: (id, level) =>
           Effect.asVoid(answering(sql`UPDATE connection SET log_level = ${level} WHERE id = ${id}`)),
+
+        subscribe: Effect.fn("Connections.subscribe")(function* (id, uri, on) {
+          const others = sql`array_remove(subscriptions, ${uri})`
+          const rows = yield* answering(sql<{ subscriptions: ReadonlyArray<string> }>`
+            UPDATE connection SET subscriptions = ${on ? sql`array_append(${others}, ${uri})` : others}
+            WHERE id = ${id} AND (${!on} OR cardinality(${others}) < ${maxSubscriptions})
+            RETURNING subscriptions`)
+          return rows[0]?.subscriptions ?? (yield* new TooManySubscriptions({ limit: maxSubscriptions }))
+        }),
+
+        introduce: (id, { protocolVersion, client, capabilities }) =>
+          Effect.asVoid(
+            answering(sql`
+              UPDATE connection SET protocol_version = ${protocolVersion},
+                client = ${JSON.stringify(client)}::json, capabilities = ${JSON.stringify(capabilities)}::json
+              WHERE id = ${id}`),
+          ),
 
         keep: (id) =>
           sql`UPDATE connection SET seen_at = now() WHERE id = ${id}`.pipe(

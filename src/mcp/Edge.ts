@@ -4,125 +4,74 @@
  */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import {
-  CancelledNotificationSchema,
-  isInitializeRequest,
-  isJSONRPCNotification,
-  isJSONRPCRequest,
-  type JSONRPCMessage,
-  JSONRPCMessageSchema,
   type InitializeRequest,
+  isInitializeRequest,
+  isJSONRPCRequest,
   type JSONRPCRequest,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Duration, Effect, Option, Schema, Stream } from "effect"
-import type { QuestionReply } from "../domain/Event.ts"
+import { Deferred, Effect, Option, Stream } from "effect"
 import type { OperationId, Principal } from "../domain/Identity.ts"
-import { SessionName } from "../domain/Session.ts"
-import type { SessionError } from "../domain/SessionError.ts"
 import { settings } from "../Settings.ts"
-import { Catalogue } from "./Catalogue.ts"
 import { type Connection, Connections } from "./Connections.ts"
-import { answer, comment, keepAlive, placeOf, streaming } from "./EventStream.ts"
-import { Guard } from "./Guard.ts"
-import { respond } from "./McpServer.ts"
-import { refused } from "./Presentation.ts"
-import { Principals } from "./Principals.ts"
-import { refuse } from "./Refusal.ts"
-import { readBody } from "./RequestBody.ts"
+import * as Conversation from "./Conversation.ts"
+import * as Door from "./Door.ts"
+import {
+  answer,
+  comment,
+  frame,
+  keepAlive,
+  noticeOf,
+  placeOf,
+  retry,
+  streaming,
+  updated,
+} from "./EventStream.ts"
+import { answered, refuse } from "./Refusal.ts"
+import { readMessage } from "./RequestBody.ts"
 import { ToolCalls } from "./ToolCalls.ts"
 
 /**
  * Makes the handler of `/mcp`. Refusals are responses, so it never fails. Once `leaving` is done, streams end
- * at once, and calls that are still waited for after half of SHUTDOWN_TIMEOUT are answered without their outcome.
+ * at once.
  */
 export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
-  const guard = yield* Guard
-  const principals = yield* Principals
+  const admit = yield* Door.make
   const connections = yield* Connections
   const tools = yield* ToolCalls
-  const catalogue = yield* Catalogue
+  const conversation = yield* Conversation.make(leaving)
   const maxBody = yield* settings.maxBody.config
-  const patience = Duration.times(yield* settings.shutdownTimeout.config, 0.5)
-  const left = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
-    Effect.as(refused(new NodeLeaving())),
-  )
 
   const initialize = Effect.fnUntraced(function* (
     principal: Principal,
     request: InitializeRequest & JSONRPCRequest,
-    url: URL,
+    url: string,
   ) {
-    const wanted = url.searchParams.get("session")
-    const name = wanted === null ? Option.none() : Schema.decodeOption(SessionName)(wanted)
-    if (wanted !== null && Option.isNone(name)) {
-      return yield* refuse(
-        400,
-        -32602,
-        "The session's name in the URL must be 1 to 64 letters, digits, “.”, “_” and “-”.",
-      )
-    }
-    if (JSON.stringify(request.params).length > maxHello) {
-      return yield* refuse(400, -32602, `What a client says of itself may take ${maxHello} characters.`)
-    }
-    const never = () => Effect.dieMessage("initialize needs no connection")
-    const welcome = yield* respond(request, catalogue, {
-      callTool: never,
-      askOwner: never,
-      setLevel: never,
-      subscribe: never,
-    })
-    if (!("result" in welcome)) return HttpServerResponse.unsafeJson(welcome)
-    const opened = yield* Effect.either(
-      connections.open(principal, Option.getOrUndefined(name), {
-        protocolVersion: String(welcome.result["protocolVersion"]),
-        client: request.params.clientInfo,
-        capabilities: request.params.capabilities,
-      }),
-    )
+    const name = yield* Conversation.sessionNameIn(url)
+    const { answer, hello } = yield* conversation.welcome(request)
+    if (hello === undefined) return HttpServerResponse.unsafeJson(answer)
+    const opened = yield* Effect.either(connections.open(principal, name, hello))
     if (opened._tag === "Left") {
       const { message, next } = opened.left
       const error = { code: -32000, message: `${message} ${next}` }
       return HttpServerResponse.unsafeJson({ jsonrpc: "2.0", id: request.id, error })
     }
-    return HttpServerResponse.unsafeJson(welcome, { headers: { "mcp-session-id": opened.right.id } })
+    return HttpServerResponse.unsafeJson(answer, { headers: { "mcp-session-id": opened.right.id } })
   })
-
-  /** What a client says that is not answered. */
-  const hear = (connection: Connection, message: JSONRPCMessage): Effect.Effect<void, SessionError> => {
-    if (isJSONRPCNotification(message)) {
-      const id = CancelledNotificationSchema.safeParse(message).data?.params.requestId
-      return id === undefined ? Effect.void : tools.cancel(connection, id)
-    }
-    const { after: question, operation } = placeOf(String(message.id ?? "")) ?? {}
-    if (operation === undefined || question === undefined || "method" in message) return Effect.void
-    const reply: QuestionReply =
-      "result" in message
-        ? { _tag: "Answer", result: message.result }
-        : { _tag: "Refusal", message: message.error.message }
-    return tools.answer(connection, { operation, question }, reply)
-  }
 
   const post = Effect.fnUntraced(function* (
     principal: Principal,
     request: HttpServerRequest.HttpServerRequest,
   ) {
-    if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
-      return yield* refuse(415, -32000, "The body must be application/json.")
-    }
-    const body = yield* readBody(request, maxBody)
-    if (Array.isArray(body))
-      return yield* refuse(400, -32600, "Batches are not part of this protocol: send one message a request.")
-    const parsed = JSONRPCMessageSchema.safeParse(body)
-    if (!parsed.success) return yield* refuse(400, -32600, "The body is not a JSON-RPC 2.0 message.")
-    const message = parsed.data
+    const message = yield* readMessage(request, maxBody)
     if (isJSONRPCRequest(message) && message.method === "initialize") {
       return isInitializeRequest(message)
-        ? yield* initialize(principal, message, new URL(request.url, "http://localhost"))
+        ? yield* initialize(principal, message, request.url)
         : yield* refuse(400, -32602, "The parameters of `initialize` are not complete.")
     }
     const connection = yield* connectionOf(principal, request)
     if (!isJSONRPCRequest(message)) {
-      yield* Effect.forkDaemon(Effect.ignore(hear(connection, message)))
+      yield* Effect.forkDaemon(Effect.ignore(conversation.hear(connection, message)))
       return HttpServerResponse.empty({ status: 202 })
     }
     return yield* answer({
@@ -131,13 +80,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       primes: connection.protocolVersion >= primingSince,
       headers: {},
       run: (follower) =>
-        respond(message, catalogue, {
-          setLevel: (level) => connections.setLevel(connection.id, level),
-          subscribe: () => Effect.void,
-          callTool: (params) =>
-            Effect.raceFirst(tools.call(principal, connection, message.id, params, follower), left),
-          askOwner: tools.askOwner(connection),
-        }).pipe(whileKept(connection)),
+        conversation.reply(principal, connection, message, follower).pipe(whileKept(connection)),
     })
   })
 
@@ -160,7 +103,9 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
             SessionNotFound: () => Effect.succeed(undefined),
           }),
           // The other nodes go on with it.
-          Effect.raceFirst(Effect.zipRight(Deferred.await(leaving), Effect.fail(new NodeLeaving()))),
+          Effect.raceFirst(
+            Effect.zipRight(Deferred.await(leaving), Effect.fail(new Conversation.NodeLeaving())),
+          ),
           whileKept(connection),
         ),
       // Its client asks again, which it would not where it was told that nothing is left.
@@ -175,23 +120,37 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       return yield* refuse(406, -32000, "A GET must accept text/event-stream.")
     }
     const connection = yield* connectionOf(principal, request)
-    const place = placeOf(request.headers["last-event-id"] ?? "")
+    const lastEventId = request.headers["last-event-id"] ?? ""
+    const place = placeOf(lastEventId)
     if (place !== undefined) {
       const { after, operation } = place
       return after === undefined
         ? HttpServerResponse.empty({ status: 204 })
         : yield* resume(connection, { operation, after })
     }
-    const { id } = connection
-    const alive = connections.find(principal, id).pipe(
+    const primes = connection.protocolVersion >= primingSince
+    const notices = conversation.notices(connection, noticeOf(lastEventId)).pipe(
+      Stream.zipWithIndex,
+      Stream.flatMap(([{ last, notices }, index]) => {
+        const prime = index === 0 && primes ? [frame({ id: `_.${last}`, retry, data: "" })] : []
+        const events = notices.flatMap(({ notice, seq }) =>
+          notice._tag === "Updated"
+            ? [frame({ id: `_.${seq}`, data: JSON.stringify(updated(notice.uri)) })]
+            : [],
+        )
+        return Stream.fromIterable([...prime, ...events])
+      }),
+    )
+    const alive = connections.find(principal, connection.id).pipe(
       Effect.orElseSucceed((): Partial<Connection> => ({})),
       Effect.filterOrFail((connection) => connection !== undefined, Option.none),
       Effect.as(comment),
     )
     const comments = Stream.repeatEffectOption(Effect.delay(alive, keepAlive))
+    const events = Stream.merge(notices, comments, { haltStrategy: "either" })
     return HttpServerResponse.stream(
-      Stream.interruptWhenDeferred(Stream.concat(Stream.make(comment), comments), leaving),
-      streaming({ "mcp-session-id": id }),
+      Stream.interruptWhenDeferred(Stream.concat(Stream.make(comment), events), leaving),
+      streaming({ "mcp-session-id": connection.id }),
     )
   })
 
@@ -219,11 +178,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
 
   return Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
-    const objection = guard.objection(request.headers["host"], request.headers["origin"])
-    if (objection !== undefined) return yield* refuse(403, -32000, objection)
-    const principal = principals.of(request.headers["authorization"])
-    if (principal === undefined)
-      return yield* refuse(401, -32000, "A valid bearer token is needed.", { "www-authenticate": "Bearer" })
+    const principal = yield* admit(request)
     if (request.method === "POST") return yield* post(principal, request)
     if (request.method === "GET") return yield* listen(principal, request)
     if (request.method === "DELETE") {
@@ -234,25 +189,11 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       return HttpServerResponse.empty({ status: 200 })
     }
     return yield* refuse(405, -32000, "Use POST, GET or DELETE.", { allow: "GET, POST, DELETE" })
-  }).pipe(
-    Effect.catchTag("Refusal", ({ response }) => Effect.succeed(response)),
-    Effect.withSpan("Edge.mcp"),
-  )
+  }).pipe(answered, Effect.withSpan("Edge.mcp"))
 })
-
-/** The node ended while it carried a call for its client. */
-class NodeLeaving extends Schema.TaggedError<NodeLeaving>()("NodeLeaving", {}) {
-  override get message() {
-    return "The node that carried this call is leaving; the call may still have run."
-  }
-  readonly next = "Look at the workspace (list_files), then decide whether to repeat it."
-}
 
 const acceptsStream = ({ headers }: HttpServerRequest.HttpServerRequest) =>
   (headers["accept"] ?? "").includes("text/event-stream")
 
 /** From this protocol version on, a client keeps its place in a stream once it has seen an event, also an empty one. */
 const primingSince = "2025-11-25"
-
-/** Parameters of `initialize`, in characters; they are kept with the connection. */
-const maxHello = 16_384

@@ -102,11 +102,17 @@ export const answer = Effect.fnUntraced(function* <E>({
     () => Option.none(),
   )
   const events = Stream.concat(Stream.fromIterable(prime), Stream.repeatEffectOption(next))
-  const comments = Stream.repeatEffect(Effect.delay(Effect.succeed(comment), keepAlive))
   return HttpServerResponse.stream(
     Stream.merge(events, comments, { haltStrategy: "left" }),
     streaming(headers),
   )
+})
+
+/** A resource has changed, or may have. */
+export const updated = (uri: string): JSONRPCMessage => ({
+  jsonrpc: "2.0",
+  method: "notifications/resources/updated",
+  params: { uri },
 })
 
 /** An operation and the number of its last event that a client has; 0 for none, undefined for its end. */
@@ -117,9 +123,16 @@ export const placeOf = (lastEventId: string) => {
     : { operation: OperationId.make(operation), after: name === "end" ? undefined : Number(name) }
 }
 
+/** The notice that a client of a GET stream has; null where it names none. */
+export const noticeOf = (lastEventId: string) => {
+  const [, number] = /^_\.(\d{1,15})$/.exec(lastEventId) ?? []
+  return number === undefined ? null : Number(number)
+}
+
 /** Shows now and then that the server is there. */
 export const comment = new TextEncoder().encode(": keep-alive\n\n")
 export const keepAlive = Duration.seconds(15)
+export const comments = Stream.repeatEffect(Effect.delay(Effect.succeed(comment), keepAlive))
 
 export const streaming = (headers: Readonly<Record<string, string>>) => ({
   contentType: "text/event-stream",
@@ -127,7 +140,11 @@ export const streaming = (headers: Readonly<Record<string, string>>) => ({
 })
 
 /** An event as its client is to see it; undefined where it did not ask for such. A question has the event's name as its id. */
-const messageOf = (id: string, event: OperationEvent, { progress }: Origin): JSONRPCMessage | undefined => {
+export const messageOf = (
+  id: string,
+  event: OperationEvent,
+  { progress }: Origin,
+): JSONRPCMessage | undefined => {
   switch (event._tag) {
     case "Progress": {
       const { _tag, ...params } = event
@@ -152,17 +169,19 @@ const messageOf = (id: string, event: OperationEvent, { progress }: Origin): JSO
 
 const methods = { elicitation: "elicitation/create", sampling: "sampling/createMessage" } as const
 
-const frame = ({
+export const frame = ({
   id,
+  event,
   retry,
   data,
 }: {
   readonly id?: string | undefined
+  readonly event?: string
   readonly retry?: number
   readonly data: string
 }) =>
   new TextEncoder().encode(
-    `${id === undefined ? "" : `id: ${id}\n`}${retry === undefined ? "" : `retry: ${retry}\n`}data: ${data}\n\n`,
+    `${id === undefined ? "" : `id: ${id}\n`}${event === undefined ? "" : `event: ${event}\n`}${retry === undefined ? "" : `retry: ${retry}\n`}data: ${data}\n\n`,
   )
 
 /** Frames that wait for a slow client; the operation's log holds the rest. */
@@ -172,4 +191,4 @@ const maxWaiting = 16
 const atOnce = Duration.millis(300)
 
 /** When a client is to connect again, in milliseconds. */
-const retry = 500
+export const retry = 500

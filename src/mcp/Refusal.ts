@@ -17,6 +17,14 @@ export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
   }
 }
 
+/** A refusal is a response too. */
+export const answered = <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+  Effect.catchIf(
+    handler,
+    (error): error is Extract<E, Refusal> => error instanceof Refusal,
+    ({ response }) => Effect.succeed(response),
+  )
+
 export const refuse = (
   status: number,
   code: number,

@@ -1,11 +1,12 @@
-/** The body of a request as JSON, bounded in bytes and in levels. */
+/** The body of a request as a message, bounded in bytes and in levels. */
 import type { HttpServerRequest } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
+import { JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Effect } from "effect"
 import { refuse } from "./Refusal.ts"
 
-/** Never holds more than `limit` bytes of it; what comes past that is let go by unread. */
-export const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
+/** As JSON. Never holds more than `limit` bytes of it; what comes past that is let go by unread. */
+const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
   Effect.async<string, "too large" | "cut off">((resume) => {
     const incoming = NodeHttpServerRequest.toIncomingMessage(request)
     const chunks: Array<Buffer> = []
@@ -35,6 +36,22 @@ export const readBody = (request: HttpServerRequest.HttpServerRequest, limit: nu
       () => refuse(400, -32600, `The body has more than ${maxDepth} levels.`),
     ),
   )
+
+/** One JSON-RPC message. */
+export const readMessage = Effect.fnUntraced(function* (
+  request: HttpServerRequest.HttpServerRequest,
+  limit: number,
+) {
+  if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
+    return yield* refuse(415, -32000, "The body must be application/json.")
+  }
+  const body = yield* readBody(request, limit)
+  if (Array.isArray(body)) {
+    return yield* refuse(400, -32600, "Batches are not part of this protocol: send one message a request.")
+  }
+  const parsed = JSONRPCMessageSchema.safeParse(body)
+  return parsed.success ? parsed.data : yield* refuse(400, -32600, "The body is not a JSON-RPC 2.0 message.")
+})
 
 /** Levels of a message. What is deeper would end the stack of what walks it. */
 const maxDepth = 64

@@ -7,15 +7,14 @@ import {
   McpError,
   type ReadResourceResult,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import mime from "mime/lite"
 import { failureOf, type Explained } from "../domain/Failure.ts"
+import { pathOf, uriOf, workspaceScheme } from "../domain/WorkspaceUri.ts"
 import { filePaths, fileContent } from "../tools/WorkspaceResources.ts"
 
-const scheme = "workspace:///"
-
 const template = {
-  uriTemplate: `${scheme}{+path}`,
+  uriTemplate: `${workspaceScheme}{+path}`,
   name: "workspace",
   title: "Files of the workspace",
   description: "A file of the session's workspace, by its path relative to /workspace.",
@@ -55,9 +54,7 @@ export const list = (ask: AskOwner, cursor: string | undefined) =>
 export const read = (ask: AskOwner, uri: string) =>
   Effect.gen(function* () {
     const path = pathOf(uri)
-    if (path === undefined) {
-      return yield* Effect.fail({ ...unknownUri, message: `${uri.slice(0, 200)} is no ${scheme} URI.` })
-    }
+    if (path === undefined) return yield* new UnknownResource({ uri })
     const { base64 } = yield* ask(fileContent, { path })
     const bytes = Buffer.from(base64, "base64")
     const text = bytes.toString()
@@ -101,23 +98,20 @@ export const errorOf = (error: Explained) => {
   )
 }
 
-const unknownUri = { _tag: "UnknownUri", next: "List the resources, then read one of them." }
+/** It names nothing that this server could have. */
+export class UnknownResource extends Schema.TaggedError<UnknownResource>()("UnknownResource", {
+  uri: Schema.String,
+}) {
+  override get message() {
+    return `${this.uri.slice(0, 200)} is no ${workspaceScheme} URI.`
+  }
+  readonly next = "List the resources, then take one of them."
+}
 
 /** MCP 2025-11-25, "Resources", "Error Handling". */
 const resourceNotFound = -32002
 
-const uriOf = (path: string) => scheme + path.split("/").map(encodeURIComponent).join("/")
-
 export const isResource = (uri: string) => pathOf(uri) !== undefined
-
-const pathOf = (uri: string) => {
-  if (!uri.startsWith(scheme) || uri.length === scheme.length) return undefined
-  try {
-    return decodeURIComponent(uri.slice(scheme.length))
-  } catch {
-    return undefined
-  }
-}
 
 /** By the name's ending; of source code not as media files with the same ending would be. */
 const typeOf = (path: string) => sources[/\.(\w+)$/.exec(path)?.[1] ?? ""] ?? mime.getType(path) ?? undefined

@@ -5,6 +5,7 @@ import { Deferred, Duration, Effect, Layer } from "effect"
 import { createServer } from "node:http"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import * as Edge from "../mcp/Edge.ts"
+import * as LegacySse from "../mcp/LegacySse.ts"
 import { settings } from "../Settings.ts"
 import { Health } from "./Health.ts"
 
@@ -12,6 +13,7 @@ const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   const { node } = yield* NodeIdentity
   const health = yield* Health
   const mcp = yield* Edge.make(leaving)
+  const legacy = yield* LegacySse.make(leaving)
   // Also on what an error or a defect becomes.
   const name = HttpApp.appendPreResponseHandler((_, response) =>
     Effect.map(Deferred.isDone(leaving), (last) =>
@@ -24,6 +26,8 @@ const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   )
   const router = HttpRouter.empty.pipe(
     HttpRouter.all("/mcp", mcp),
+    HttpRouter.get("/sse", legacy.stream),
+    HttpRouter.post("/messages", legacy.post),
     HttpRouter.get("/healthz", Effect.succeed(HttpServerResponse.unsafeJson({ alive: true, node }))),
     HttpRouter.get(
       "/readyz",

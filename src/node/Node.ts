@@ -27,14 +27,23 @@ import * as HttpServer from "./HttpServer.ts"
 import * as Identity from "./Identity.ts"
 import * as Preflight from "./Preflight.ts"
 
-const mcp = HttpServer.layer.pipe(
-  Layer.provide(ToolCalls.layer),
-  Layer.provide(Catalogue.layer),
-  Layer.provide(Connections.layer),
-  Layer.provide(Guard.layer),
-  Layer.provide(Principals.layer),
-  Layer.provide(Health.layer),
-)
+/** What a node has on offer. */
+export interface Offer {
+  readonly tools: Layer.Layer<Registry>
+  readonly catalogue: Layer.Layer<Catalogue, never, Registry>
+}
+
+const standard: Offer = { tools: Registry.layer, catalogue: Catalogue.layer }
+
+const mcp = ({ catalogue }: Offer) =>
+  HttpServer.layer.pipe(
+    Layer.provide(ToolCalls.layer),
+    Layer.provide(catalogue),
+    Layer.provide(Connections.layer),
+    Layer.provide(Guard.layer),
+    Layer.provide(Principals.layer),
+    Layer.provide(Health.layer),
+  )
 
 const sessions = SessionBehaviour.layer.pipe(
   Layer.provideMerge(Directory.layer),
@@ -47,22 +56,23 @@ const sandboxes = Reconciler.layer.pipe(
   Layer.provideMerge(Limits.layer),
 )
 
-const node = mcp.pipe(
-  Layer.provideMerge(sessions),
-  Layer.provideMerge(Cluster.layer),
-  Layer.provideMerge(HeldSessions.layer),
-  Layer.provideMerge(Registry.layer),
-  Layer.provideMerge(SessionRows.layer),
-  Layer.provideMerge(sandboxes),
-  Layer.provideMerge(Heartbeat.layer),
-  Layer.provideMerge(Docker.layer),
-  Layer.provideMerge(Sweeper.layer),
-  Layer.provideMerge(Identity.layer),
-  Layer.provideMerge(Database.layer),
-  Layer.provide(Layer.effectDiscard(Preflight.check)),
-  Layer.provide(Principals.layer),
-  Layer.provideMerge(NodeContext.layer),
-)
+const node = (offer: Offer) =>
+  mcp(offer).pipe(
+    Layer.provideMerge(sessions),
+    Layer.provideMerge(Cluster.layer),
+    Layer.provideMerge(HeldSessions.layer),
+    Layer.provideMerge(offer.tools),
+    Layer.provideMerge(SessionRows.layer),
+    Layer.provideMerge(sandboxes),
+    Layer.provideMerge(Heartbeat.layer),
+    Layer.provideMerge(Docker.layer),
+    Layer.provideMerge(Sweeper.layer),
+    Layer.provideMerge(Identity.layer),
+    Layer.provideMerge(Database.layer),
+    Layer.provide(Layer.effectDiscard(Preflight.check)),
+    Layer.provide(Principals.layer),
+    Layer.provideMerge(NodeContext.layer),
+  )
 
 const logger = Layer.unwrapEffect(
   Effect.map(settings.logLevel.config, (level) =>
@@ -73,14 +83,19 @@ const logger = Layer.unwrapEffect(
   ),
 )
 
-/** Serves until a signal comes or another process takes this node's id. */
-export const serve = Effect.gen(function* () {
-  const leaving = Duration.toMillis(yield* settings.shutdownTimeout.config)
-  // Whatever hangs then, also while it starts, the process ends.
-  const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()
-  process.on("SIGTERM", armExit).on("SIGINT", armExit)
-  const context = yield* Layer.build(node)
-  yield* Effect.addFinalizer(() => Effect.sync(armExit))
-  yield* Effect.logInfo("ready to serve")
-  return yield* Effect.flatMap(Heartbeat.Heartbeat, ({ replaced }) => replaced).pipe(Effect.provide(context))
-}).pipe(Effect.scoped, Effect.provide(logger))
+/** Serves an offer until a signal comes or another process takes this node's id. */
+export const serveWith = (offer: Offer) =>
+  Effect.gen(function* () {
+    const leaving = Duration.toMillis(yield* settings.shutdownTimeout.config)
+    // Whatever hangs then, also while it starts, the process ends.
+    const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()
+    process.on("SIGTERM", armExit).on("SIGINT", armExit)
+    const context = yield* Layer.build(node(offer))
+    yield* Effect.addFinalizer(() => Effect.sync(armExit))
+    yield* Effect.logInfo("ready to serve")
+    return yield* Effect.flatMap(Heartbeat.Heartbeat, ({ replaced }) => replaced).pipe(
+      Effect.provide(context),
+    )
+  }).pipe(Effect.scoped, Effect.provide(logger))
+
+export const serve = serveWith(standard)

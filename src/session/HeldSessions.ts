@@ -35,7 +35,7 @@ interface Held {
 }
 
 /** How an operation speaks with the client whose request it answers. */
-const client = (
+const clientOf = (
   operations: Operations.Operations,
   { id, origin }: Operation,
 ): Pick<OwnerCall, "ask" | "log" | "progress"> => ({
@@ -60,6 +60,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
     ) => Effect.Effect<Operations.Operations, SessionNotFound | SessionClosed | Unavailable>
     /** The session's entity ended: what the session holds stays, and it is forgotten once it holds nothing. */
     readonly rest: (id: SessionId) => Effect.Effect<void>
+    /** The session's sandbox, where this node holds one. */
+    readonly sandbox: (id: SessionId) => Sandbox | undefined
     /** Ends the session's operations on this node and removes its sandbox. */
     readonly release: (id: SessionId) => Effect.Effect<void>
   }
@@ -107,6 +109,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           patience,
           callOf: (tool, operation) => {
             held.usedAt = performance.now()
+            const { log, ...client } = clientOf(operations, operation)
+            const before = sandbox.container()
             return Effect.map(template, (template) => ({
               operation: operation.id,
               session: { id, name: claim.current.name, epoch: claim.current.epoch },
@@ -117,8 +121,13 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               commands,
               goesOn: operations.goesOn,
               outcomeOf: operations.ended,
-              ...client(operations, operation),
-              sandbox: sandbox.acquire(tool.changes),
+              ...client,
+              log,
+              sandbox: Effect.tap(sandbox.acquire(tool.changes), ({ id }) =>
+                Effect.sync(() => {
+                  if (id !== before) log("info", `A sandbox was started, by the template ${template.name}.`)
+                }),
+              ),
             }))
           },
           onLost: sandbox.lose,
@@ -169,6 +178,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
             const held = sessions.get(id)
             if (held !== undefined) held.active = false
           }),
+        sandbox: (id) => sessions.get(id)?.sandbox.current(),
         release,
       }
     }),

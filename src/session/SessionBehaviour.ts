@@ -9,8 +9,10 @@ import { Effect } from "effect"
 import type { Origin } from "../domain/Event.ts"
 import { type ConnectionId, type OperationId, SessionId } from "../domain/Identity.ts"
 import { HeldSessions } from "./HeldSessions.ts"
+import * as Mailboxes from "./Mailboxes.ts"
 import type { Operations, Page } from "./Operations.ts"
 import { SessionEntity } from "./SessionEntity.ts"
+import { SessionRows } from "./SessionRows.ts"
 
 /** Requests for other sessions that are remembered. */
 const maxAbroad = 256
@@ -19,9 +21,10 @@ const paged = ({ events, reply }: Page) => ({ events, reply: reply ?? null })
 
 export const layer = SessionEntity.toLayer(
   Effect.gen(function* () {
-    const { entityId } = yield* Entity.CurrentAddress
+    const { entityId, shardId } = yield* Entity.CurrentAddress
     const sharding = yield* Sharding.Sharding
     const sessions = yield* HeldSessions
+    const rows = yield* SessionRows
     const id = SessionId.make(entityId)
     const lock = yield* Effect.makeSemaphore(1)
     let claimed: Operations | undefined
@@ -31,6 +34,12 @@ export const layer = SessionEntity.toLayer(
       readonly operation: OperationId
       readonly session: SessionId
     }> = []
+
+    const mailboxes = Mailboxes.make({
+      sandbox: () => sessions.sandbox(id),
+      subscriptionsOf: rows.subscriptionsOf,
+      isHere: () => sharding.hasShardId(shardId),
+    })
 
     const elsewhere = (connection: ConnectionId, operation: OperationId) =>
       abroad.findLast((note) => note.operation === operation && note.origin.connection === connection)
@@ -94,6 +103,9 @@ export const layer = SessionEntity.toLayer(
           abroad.push(payload)
           if (abroad.length > maxAbroad) abroad.shift()
         }),
+      Listen: ({ payload }) => mailboxes.listen(payload),
+      Subscribe: ({ payload: { connection, uris } }) => mailboxes.subscribe(connection, uris),
+      Post: ({ payload: { connection, message } }) => mailboxes.post(connection, message),
       Release: () =>
         Effect.zipRight(
           Effect.sync(() => (claimed = undefined)),

@@ -4,6 +4,7 @@ import { Rpc } from "@effect/rpc"
 import { Schema } from "effect"
 import { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
 import { ConnectionId, OperationId, SessionId } from "../domain/Identity.ts"
+import { Notices } from "../domain/Notice.ts"
 import { Operation, Reply } from "../domain/Operation.ts"
 import { SessionError } from "../domain/SessionError.ts"
 
@@ -58,6 +59,25 @@ export const SessionEntity = Entity.make("Session", [
   }),
   /** Notes that a request of the session's own connection is for another session. */
   Rpc.make("Note", { payload: { origin: Origin, operation: OperationId, session: SessionId } }),
+  /** What came for the stream of the session's own connection. */
+  Rpc.make("Listen", {
+    payload: {
+      connection: ConnectionId,
+      listener: Schema.String,
+      begins: Schema.Boolean,
+      after: Schema.NullOr(Schema.Int),
+      waitMs: WaitMs,
+    },
+    success: Notices,
+    error: SessionError,
+  }),
+  /** Sets what the session's own connection has subscribed to. */
+  Rpc.make("Subscribe", {
+    payload: { connection: ConnectionId, uris: Schema.Array(Schema.String) },
+    error: SessionError,
+  }),
+  /** Takes a message of the session's own connection for the node that holds its stream. */
+  Rpc.make("Post", { payload: { connection: ConnectionId, message: Schema.Unknown }, error: SessionError }),
   /** Ends what the owner holds for a session whose row is closed. */
   Rpc.make("Release", { success: Schema.Void }),
 ])

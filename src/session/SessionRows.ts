@@ -7,7 +7,7 @@ import { Context, Effect, Layer, Option, Schema } from "effect"
 import { answering } from "../database/Database.ts"
 import { Origin } from "../domain/Event.ts"
 import { failureOf } from "../domain/Failure.ts"
-import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
+import type { ConnectionId, ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { Outcome } from "../domain/Operation.ts"
 import { SessionName } from "../domain/Session.ts"
@@ -82,6 +82,8 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
       epoch: number,
       operation: OperationId,
     ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    /** The resources that a connection has subscribed to. */
+    readonly subscriptionsOf: (connection: ConnectionId) => Effect.Effect<ReadonlyArray<string>, Unavailable>
     /** How an operation ended, and for which request it ran; undefined while it runs, and where there is none. */
     readonly outcome: (id: SessionId, operation: OperationId) => Effect.Effect<Ended | undefined, Unavailable>
     /** Records how an operation ended. */
@@ -197,6 +199,16 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
             ),
           answering,
         ),
+
+        subscriptionsOf: (connection) =>
+          Effect.map(
+            answering(
+              sql<{
+                subscriptions: ReadonlyArray<string>
+              }>`SELECT subscriptions FROM connection WHERE id = ${connection}`,
+            ),
+            ([row]) => row?.subscriptions ?? [],
+          ),
 
         outcome: Effect.fn("SessionRows.outcome")(function* (id, operation) {
           const rows = yield* sql<{ outcome: unknown; origin: unknown }>`

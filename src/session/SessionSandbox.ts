@@ -22,6 +22,8 @@ export interface SessionSandbox {
   readonly acquire: (changes: boolean) => OwnerCall["sandbox"]
   /** Whether there is one that this node still holds. */
   readonly exists: () => boolean
+  /** The one that this node still holds. */
+  readonly current: () => Sandbox | undefined
   /** The container of the sandbox that the session had last. */
   readonly container: () => ContainerId | undefined
   /** Gives up the sandbox if it turned out to be gone, after its caller was told. */
@@ -83,9 +85,12 @@ export const make = (
     Effect.withSpan("SessionSandbox.acquire"),
   )
 
+  const current = () => (sandbox !== undefined && sandboxes.holds(sandbox.id) ? sandbox : undefined)
+
   return {
     acquire,
-    exists: () => sandbox !== undefined && sandboxes.holds(sandbox.id),
+    exists: () => current() !== undefined,
+    current,
     container: () => sandbox?.id,
     // Another call may have found it gone before, and the sandbox be a new one by now.
     lose: (id) => Effect.suspend(() => (sandbox?.id === id ? giveUp : Effect.void)).pipe(lock.withPermits(1)),

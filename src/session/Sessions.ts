@@ -6,12 +6,17 @@ import type { AlreadyProcessingMessage, MailboxFull, PersistenceError } from "@e
 import { Cause, Context, Effect, Layer, Option } from "effect"
 import type { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
 import type { ConnectionId, OperationId, SessionId } from "../domain/Identity.ts"
+import type { Notices } from "../domain/Notice.ts"
 import type { Operation, Reply } from "../domain/Operation.ts"
 import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from "../domain/SessionError.ts"
+import type { Listening } from "./Mailboxes.ts"
 import { type Resumed, SessionEntity } from "./SessionEntity.ts"
 
 /** One wait at the owner, in milliseconds. */
 const waitMs = 3000
+
+/** One wait for notices, which come seldom: an idle stream costs little. */
+const listenMs = 10_000
 
 /** How long an owner is looked for, in milliseconds: several times what a takeover needs. */
 const patienceMs = 45_000
@@ -63,6 +68,24 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
       origin: Origin,
       operation: OperationId,
       session: SessionId,
+    ) => Effect.Effect<void, SessionError>
+    /** What came for the stream of a connection with this home; waits for something for a while. */
+    readonly listen: (
+      home: SessionId,
+      listening: Omit<Listening, "waitMs">,
+      waitMs?: number,
+    ) => Effect.Effect<Notices, SessionError>
+    /** Has changes of these resources told to the stream of a connection with this home. */
+    readonly subscribe: (
+      home: SessionId,
+      connection: ConnectionId,
+      uris: ReadonlyArray<string>,
+    ) => Effect.Effect<void, SessionError>
+    /** Hands a client's message to the node that holds the stream of its connection. */
+    readonly post: (
+      home: SessionId,
+      connection: ConnectionId,
+      message: unknown,
     ) => Effect.Effect<void, SessionError>
     /** Ends what its owner holds for a closed session; gives up after a few seconds and leaves it to the reconciler. */
     readonly release: (session: SessionId) => Effect.Effect<void>
@@ -153,6 +176,15 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
         note: (home, origin, operation, session) =>
           persistently(() => answered(client(home).Note({ origin, operation, session }))),
 
+        listen: (home, listening, waitMs = listenMs) =>
+          persistently(() => answered(client(home).Listen({ ...listening, waitMs }), 1.5 * listenMs)),
+
+        subscribe: (home, connection, uris) =>
+          persistently(() => answered(client(home).Subscribe({ connection, uris }))),
+
+        post: (home, connection, message) =>
+          persistently(() => answered(client(home).Post({ connection, message }))),
+
         release: (session) =>
           client(session)
             .Release()
@@ -173,9 +205,10 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
  */
 const answered = <A>(
   call: Effect.Effect<A, SessionError | MailboxFull | AlreadyProcessingMessage | PersistenceError>,
+  limitMs = 2 * waitMs,
 ): Effect.Effect<A, SessionError> =>
   call.pipe(
-    Effect.timeoutFail({ duration: 2 * waitMs, onTimeout: () => new SessionMoved() }),
+    Effect.timeoutFail({ duration: limitMs, onTimeout: () => new SessionMoved() }),
     Effect.catchTags({
       MailboxFull: () => Effect.fail(new TooManyOperations({ limit: 1024 })),
       AlreadyProcessingMessage: () => Effect.fail(new SessionMoved()),

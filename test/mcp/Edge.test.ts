@@ -9,6 +9,7 @@ import * as Edge from "../../src/mcp/Edge.ts"
 import { Guard } from "../../src/mcp/Guard.ts"
 import { Principals } from "../../src/mcp/Principals.ts"
 import { ToolCalls } from "../../src/mcp/ToolCalls.ts"
+import { Sessions } from "../../src/session/Sessions.ts"
 import { Registry } from "../../src/tools/Registry.ts"
 import * as TestNode from "../support/TestNode.ts"
 
@@ -36,6 +37,8 @@ const resuming = (known: Effect.Effect<undefined, SessionError>) =>
           find: () => Effect.succeed(connection),
           keep: () => Effect.void,
           setLevel: absent,
+          subscribe: absent,
+          introduce: absent,
           close: absent,
         }),
         Layer.succeed(ToolCalls, {
@@ -44,6 +47,17 @@ const resuming = (known: Effect.Effect<undefined, SessionError>) =>
           resume: (_, operation, __, follower) => Effect.zipRight(follower.begun(operation), known),
           answer: absent,
           cancel: absent,
+        }),
+        Layer.succeed(Sessions, {
+          call: absent,
+          resume: absent,
+          answer: absent,
+          cancel: absent,
+          note: absent,
+          listen: absent,
+          subscribe: absent,
+          post: absent,
+          release: absent,
         }),
         Catalogue.layer.pipe(Layer.provide(Registry.layer)),
         TestNode.settings({}),

@@ -36,6 +36,7 @@ export const make = () => {
           ? { _tag: "Running", inputHash: known.inputHash }
           : { _tag: "Ended", inputHash: known.inputHash, outcome: known.outcome }
       }),
+    subscriptionsOf: () => Effect.succeed([]),
     outcome: (_, id) =>
       Effect.sync(() => {
         const outcome = operations.get(id)?.outcome

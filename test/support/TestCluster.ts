@@ -16,6 +16,8 @@ export interface TestClusterOptions {
   readonly nodes: number
   /** Settings of all nodes. */
   readonly env?: Readonly<Record<string, string>>
+  /** Makes the file that the nodes run; the build's otherwise. */
+  readonly program?: Effect.Effect<string>
   /** The URL at which the nodes find the database, where it is not the database's own. */
   readonly nodesReach?: (databaseUrl: string) => string
 }
@@ -42,7 +44,7 @@ export class TestCluster extends Context.Tag("codegen-mcp/test/TestCluster")<
   static readonly layer = (options: TestClusterOptions) => Layer.scoped(TestCluster, make(options))
 }
 
-const make = ({ nodes, env, nodesReach = (url) => url }: TestClusterOptions) =>
+const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOptions) =>
   Effect.gen(function* () {
     const databaseUrl = yield* TestDatabase.make
     const docker = yield* Effect.map(Layer.build(Docker.layer), Context.get(Docker))
@@ -71,6 +73,7 @@ const make = ({ nodes, env, nodesReach = (url) => url }: TestClusterOptions) =>
     )
     const cluster = yield* LocalCluster.start({
       nodes,
+      program: yield* program ?? Effect.succeed(undefined),
       databaseUrl: nodesReach(databaseUrl),
       sandboxImage: yield* Config.string("SANDBOX_IMAGE"),
       env: { AGENT_IMAGE: yield* Config.string("AGENT_IMAGE"), ...small, ...env },

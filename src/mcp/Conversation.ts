@@ -1,0 +1,154 @@
+/** What a client and this server say to each other, whatever carries it. */
+import {
+  CancelledNotificationSchema,
+  type InitializeRequest,
+  isJSONRPCNotification,
+  type JSONRPCMessage,
+  type JSONRPCRequest,
+} from "@modelcontextprotocol/sdk/types.js"
+import { Deferred, Duration, Effect, Option, Schema, Stream } from "effect"
+import type { QuestionReply } from "../domain/Event.ts"
+import { type Principal, randomId } from "../domain/Identity.ts"
+import type { Notices } from "../domain/Notice.ts"
+import { SessionName } from "../domain/Session.ts"
+import type { SessionError } from "../domain/SessionError.ts"
+import { Sessions } from "../session/Sessions.ts"
+import { settings } from "../Settings.ts"
+import { Catalogue } from "./Catalogue.ts"
+import { type ClientHello, type Connection, Connections } from "./Connections.ts"
+import { type Follower, placeOf } from "./EventStream.ts"
+import { respond } from "./McpServer.ts"
+import { refused } from "./Presentation.ts"
+import { refuse } from "./Refusal.ts"
+import { UnknownResource } from "./Resources.ts"
+import { ToolCalls } from "./ToolCalls.ts"
+
+export interface Welcome {
+  readonly answer: JSONRPCMessage
+  /** What is known of the client now; undefined where the answer is an error. */
+  readonly hello: ClientHello | undefined
+}
+
+/**
+ * Once `leaving` is done, calls that are still waited for after half of SHUTDOWN_TIMEOUT are answered without their
+ * outcome.
+ */
+export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
+  const connections = yield* Connections
+  const sessions = yield* Sessions
+  const tools = yield* ToolCalls
+  const catalogue = yield* Catalogue
+  const patience = Duration.times(yield* settings.shutdownTimeout.config, 0.5)
+  const left = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
+    Effect.as(refused(new NodeLeaving())),
+  )
+
+  const subscribe = Effect.fnUntraced(function* (connection: Connection, uri: string, on: boolean) {
+    if (uri.length > maxUri || !catalogue.resources.isResource(uri))
+      return yield* new UnknownResource({ uri })
+    const uris = yield* connections.subscribe(connection.id, uri, on)
+    yield* sessions.subscribe(connection.session, connection.id, uris)
+  })
+
+  return {
+    /** Answers `initialize`. */
+    welcome: Effect.fnUntraced(function* (request: InitializeRequest & JSONRPCRequest) {
+      if (JSON.stringify(request.params).length > maxHello) {
+        return yield* refuse(400, -32602, `What a client says of itself may take ${maxHello} characters.`)
+      }
+      const never = () => Effect.dieMessage("initialize needs no connection")
+      const abilities = { callTool: never, askOwner: never, setLevel: never, subscribe: never }
+      const answer = yield* respond(request, catalogue, abilities)
+      const hello: ClientHello | undefined =
+        "result" in answer
+          ? {
+              protocolVersion: String(answer.result["protocolVersion"]),
+              client: request.params.clientInfo,
+              capabilities: request.params.capabilities,
+            }
+          : undefined
+      return { answer, hello } satisfies Welcome
+    }),
+
+    /** Answers any other request. */
+    reply: (principal: Principal, connection: Connection, request: JSONRPCRequest, follower: Follower) =>
+      respond(request, catalogue, {
+        callTool: (params) =>
+          Effect.raceFirst(tools.call(principal, connection, request.id, params, follower), left),
+        askOwner: tools.askOwner(connection),
+        setLevel: (level) => connections.setLevel(connection.id, level),
+        subscribe: (uri, on) => subscribe(connection, uri, on),
+      }),
+
+    /** Takes what is not answered. */
+    hear: (connection: Connection, message: JSONRPCMessage): Effect.Effect<void, SessionError> => {
+      if (isJSONRPCNotification(message)) {
+        const id = CancelledNotificationSchema.safeParse(message).data?.params.requestId
+        return id === undefined ? Effect.void : tools.cancel(connection, id)
+      }
+      const { after: question, operation } = placeOf(String(message.id ?? "")) ?? {}
+      if (operation === undefined || question === undefined || "method" in message) return Effect.void
+      const reply: QuestionReply =
+        "result" in message
+          ? { _tag: "Answer", result: message.result }
+          : { _tag: "Refusal", message: message.error.message }
+      return tools.answer(connection, { operation, question }, reply)
+    },
+
+    /**
+     * What comes for the connection's stream after a notice, page by page, the first at once. Ends where another
+     * stream takes its place, or the session is closed.
+     */
+    notices: (connection: Connection, after: number | null): Stream.Stream<Notices> =>
+      Stream.unwrap(
+        Effect.map(randomId("o_"), (listener) =>
+          Stream.unfoldEffect({ after, begins: true }, (place) =>
+            sessions
+              .listen(
+                connection.session,
+                { connection: connection.id, listener, ...place },
+                place.begins ? 0 : undefined,
+              )
+              .pipe(
+                Effect.map((page) =>
+                  page.displaced
+                    ? Option.none()
+                    : Option.some([page, { after: page.last, begins: false }] as const),
+                ),
+                Effect.orElseSucceed(() => Option.none()),
+              ),
+          ),
+        ),
+      ),
+  }
+})
+
+/** The name of the session that the URL binds its connection to. */
+export const sessionNameIn = (url: string) => {
+  const wanted = new URL(url, "http://localhost").searchParams.get("session")
+  return wanted === null
+    ? Effect.succeed(undefined)
+    : Schema.decode(SessionName)(wanted).pipe(
+        Effect.catchAll(() =>
+          refuse(
+            400,
+            -32602,
+            "The session's name in the URL must be 1 to 64 letters, digits, “.”, “_” and “-”.",
+          ),
+        ),
+      )
+}
+
+/** The node ended while it carried a call for its client. */
+export class NodeLeaving extends Schema.TaggedError<NodeLeaving>()("NodeLeaving", {}) {
+  override get message() {
+    return "The node that carried this call is leaving; the call may still have run."
+  }
+  readonly next = "Look at the workspace (list_files), then decide whether to repeat it."
+}
+
+/** Parameters of `initialize`, in characters; they are kept with the connection. */
+const maxHello = 16_384
+
+/** Of a resource, in characters; subscriptions are kept with the connection. */
+const maxUri = 12_288

@@ -1,0 +1,132 @@
+/**
+ * HTTP+SSE of the protocol's first revision: a stream at `/sse` that carries all answers, and `/messages` that takes
+ * the client's messages, on any node. The node that holds the stream does the work; another passes messages on to it
+ * through the owner of the connection's session. The stream's end is the client's goodbye.
+ * (MCP 2024-11-05, "Transports", HTTP with SSE.)
+ */
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import {
+  isInitializeRequest,
+  isJSONRPCRequest,
+  type JSONRPCMessage,
+} from "@modelcontextprotocol/sdk/types.js"
+import { Deferred, Effect, Queue, Stream } from "effect"
+import type { OperationId, Principal } from "../domain/Identity.ts"
+import { Sessions } from "../session/Sessions.ts"
+import { settings } from "../Settings.ts"
+import { Connections } from "./Connections.ts"
+import * as Conversation from "./Conversation.ts"
+import * as Door from "./Door.ts"
+import { comments, frame, messageOf, streaming, updated } from "./EventStream.ts"
+import { answered, refuse } from "./Refusal.ts"
+import { readMessage } from "./RequestBody.ts"
+
+/** Makes the handlers of both paths. Once `leaving` is done, streams end. */
+export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
+  const admit = yield* Door.make
+  const connections = yield* Connections
+  const sessions = yield* Sessions
+  const conversation = yield* Conversation.make(leaving)
+  const maxBody = yield* settings.maxBody.config
+
+  /** Answers one message of the client into its stream. */
+  const take = Effect.fnUntraced(function* (
+    principal: Principal,
+    id: string,
+    message: JSONRPCMessage,
+    say: (message: JSONRPCMessage) => Effect.Effect<unknown>,
+  ) {
+    const connection = yield* connections.find(principal, id)
+    if (connection === undefined) return
+    if (!isJSONRPCRequest(message)) {
+      yield* conversation.hear(connection, message)
+      return
+    }
+    if (isInitializeRequest(message)) {
+      const { answer, hello } = yield* conversation.welcome(message)
+      if (hello !== undefined) yield* connections.introduce(connection.id, hello)
+      yield* say(answer)
+      return
+    }
+    const begun = yield* Deferred.make<OperationId>()
+    const cancelled = yield* Deferred.make<undefined>()
+    const reply = conversation.reply(principal, connection, message, {
+      takesEvents: true,
+      begun: (operation) => Deferred.succeed(begun, operation),
+      event: Effect.fnUntraced(function* (event, origin) {
+        const name = `${yield* Deferred.await(begun)}.${event.seq}`
+        const told = origin === undefined ? undefined : messageOf(name, event.event, origin)
+        if (told !== undefined) yield* say(told)
+      }),
+      cancelled: Deferred.succeed(cancelled, undefined),
+    })
+    const answer = yield* Effect.raceFirst(reply, Deferred.await(cancelled))
+    if (answer !== undefined) yield* say(answer)
+  })
+
+  const stream = Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const principal = yield* admit(request)
+    const name = yield* Conversation.sessionNameIn(request.url)
+    const unknown = { protocolVersion: "2024-11-05", client: {}, capabilities: {} }
+    const connection = yield* Effect.acquireRelease(
+      connections
+        .open(principal, name, unknown)
+        .pipe(Effect.catchAll(({ message, next }) => refuse(503, -32000, `${message} ${next}`))),
+      (connection) => Effect.ignore(connections.close(principal, connection)),
+    )
+    yield* connections.keep(connection.id)
+    const frames = yield* Queue.bounded<Uint8Array>(maxWaiting)
+    const say = (message: JSONRPCMessage) =>
+      Queue.offer(frames, frame({ event: "message", data: JSON.stringify(message) }))
+    yield* Queue.offer(frames, frame({ event: "endpoint", data: `/messages?connection=${connection.id}` }))
+    const permits = yield* Effect.makeSemaphore(maxAtOnce)
+    const work = conversation.notices({ ...connection, ...nothingSaid }, null).pipe(
+      Stream.flatMap(({ notices }) => Stream.fromIterable(notices)),
+      Stream.runForEach(
+        Effect.fnUntraced(function* ({ notice }) {
+          if (notice._tag === "Updated") {
+            yield* say(updated(notice.uri))
+            return
+          }
+          yield* permits.take(1)
+          yield* take(principal, connection.id, notice.message as JSONRPCMessage, say).pipe(
+            Effect.catchAll((error) => Effect.logDebug("a message was not answered", error.message)),
+            Effect.ensuring(permits.release(1)),
+            Effect.forkScoped,
+          )
+        }),
+      ),
+    )
+    const worker = yield* Effect.forkScoped(work)
+    const ended = Effect.raceFirst(worker.await, Deferred.await(leaving))
+    return HttpServerResponse.stream(
+      Stream.interruptWhen(Stream.merge(Stream.fromQueue(frames), comments), ended),
+      streaming({}),
+    )
+  })
+
+  const post = Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const principal = yield* admit(request)
+    const id = new URL(request.url, "http://localhost").searchParams.get("connection") ?? ""
+    const unavailable = ({ message, next }: { readonly message: string; readonly next: string }) =>
+      refuse(503, -32000, `${message} ${next}`)
+    const connection = yield* Effect.catchAll(connections.find(principal, id), unavailable)
+    if (connection === undefined) {
+      return yield* refuse(404, -32001, "There is no such connection: open a stream at /sse first.")
+    }
+    const message = yield* readMessage(request, maxBody)
+    yield* Effect.catchAll(sessions.post(connection.session, connection.id, message), unavailable)
+    return HttpServerResponse.text("Accepted", { status: 202 })
+  })
+
+  return { stream: answered(stream), post: answered(post) }
+})
+
+/** Of a client that has not introduced itself. */
+const nothingSaid = { protocolVersion: "2024-11-05", logLevel: null, questions: [] }
+
+/** Frames that wait for a slow client, and messages of one that are worked on at once. */
+const maxWaiting = 64
+const maxAtOnce = 64
