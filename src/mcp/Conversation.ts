@@ -30,8 +30,8 @@ export interface Welcome {
 }
 
 /**
- * Once `leaving` is done, calls that are still waited for after half of SHUTDOWN_TIMEOUT are answered without their
- * outcome.
+ * Once `leaving` is done, calls that are still waited for after half of SHUTDOWN_TIMEOUT are left: to the next node
+ * where their client can resume them, and answered without their outcome otherwise.
  */
 export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   const connections = yield* Connections
@@ -39,9 +39,13 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const tools = yield* ToolCalls
   const catalogue = yield* Catalogue
   const patience = Duration.times(yield* settings.shutdownTimeout.config, 0.5)
-  const left = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
-    Effect.as(refused(new NodeLeaving())),
-  )
+  /** The end of a call that this node cannot wait for: its client goes on at another, where it can. */
+  const left = ({ drop, isResumable }: Follower) =>
+    Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
+      Effect.flatMap(() =>
+        isResumable() ? Effect.zipRight(drop, Effect.never) : Effect.succeed(refused(new NodeLeaving())),
+      ),
+    )
 
   const subscribe = Effect.fnUntraced(function* (connection: Connection, uri: string, on: boolean) {
     if (uri.length > maxUri || !catalogue.resources.isResource(uri))
@@ -74,7 +78,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     reply: (principal: Principal, connection: Connection, request: JSONRPCRequest, follower: Follower) =>
       respond(request, catalogue, {
         callTool: (params) =>
-          Effect.raceFirst(tools.call(principal, connection, request.id, params, follower), left),
+          Effect.raceFirst(tools.call(principal, connection, request.id, params, follower), left(follower)),
         askOwner: tools.askOwner(connection),
         setLevel: (level) => connections.setLevel(connection.id, level),
         subscribe: (uri, on) => subscribe(connection, uri, on),

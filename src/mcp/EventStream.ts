@@ -18,8 +18,10 @@ export interface Follower {
   /** Under this id it can be resumed from now on. */
   readonly begun: (operation: OperationId) => Effect.Effect<unknown>
   readonly event: (event: NumberedEvent, origin: Origin | undefined) => Effect.Effect<unknown>
-  /** Its client wants no answer any more. */
-  readonly cancelled: Effect.Effect<unknown>
+  /** Ends it without an answer: its client wants none any more, or will take it up again elsewhere. */
+  readonly drop: Effect.Effect<unknown>
+  /** Whether its client has a place in the stream, from which it goes on where that ends. */
+  readonly isResumable: () => boolean
 }
 
 export interface AnswerOptions<E> {
@@ -48,9 +50,10 @@ export const answer = Effect.fnUntraced(function* <E>({
   const frames = yield* Queue.bounded<Uint8Array | undefined>(maxWaiting)
   const begun = yield* Deferred.make<OperationId>()
   const spoke = yield* Deferred.make<void>()
-  const cancelled = yield* Deferred.make<undefined>()
+  const dropped = yield* Deferred.make<undefined>()
   const end = Queue.offer(frames, undefined)
   let told = false
+  let isPrimed = false
   const offer = (id: string | undefined, message: JSONRPCMessage) =>
     Queue.offer(frames, frame({ id, data: JSON.stringify(message) }))
   const work = yield* run({
@@ -69,9 +72,10 @@ export const answer = Effect.fnUntraced(function* <E>({
       yield* Deferred.succeed(spoke, undefined)
       yield* offer(id, message)
     }),
-    cancelled: Deferred.succeed(cancelled, undefined),
+    drop: Deferred.succeed(dropped, undefined),
+    isResumable: () => told || isPrimed,
   }).pipe(
-    Effect.raceFirst(Deferred.await(cancelled)),
+    Effect.raceFirst(Deferred.await(dropped)),
     Effect.tap(
       Effect.fnUntraced(function* (message) {
         const operation = Option.getOrUndefined(yield* Deferred.poll(begun))
@@ -96,7 +100,8 @@ export const answer = Effect.fnUntraced(function* <E>({
       : HttpServerResponse.unsafeJson(quick.value, { headers })
   }
   const operation = yield* Deferred.await(begun)
-  const prime = primes && stream === "may" ? [frame({ id: `${operation}.0`, retry, data: "" })] : []
+  isPrimed = primes && stream === "may"
+  const prime = isPrimed ? [frame({ id: `${operation}.0`, retry, data: "" })] : []
   const next = Effect.mapError(
     Effect.filterOrFail(Queue.take(frames), (frame) => frame !== undefined),
     () => Option.none(),

@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       return
     }
     const begun = yield* Deferred.make<OperationId>()
-    const cancelled = yield* Deferred.make<undefined>()
+    const dropped = yield* Deferred.make<undefined>()
     const reply = conversation.reply(principal, connection, message, {
       takesEvents: true,
       begun: (operation) => Deferred.succeed(begun, operation),
@@ -58,9 +58,10 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         const told = origin === undefined ? undefined : messageOf(name, event.event, origin)
         if (told !== undefined) yield* say(told)
       }),
-      cancelled: Deferred.succeed(cancelled, undefined),
+      drop: Deferred.succeed(dropped, undefined),
+      isResumable: () => false,
     })
-    const answer = yield* Effect.raceFirst(reply, Deferred.await(cancelled))
+    const answer = yield* Effect.raceFirst(reply, Deferred.await(dropped))
     if (answer !== undefined) yield* say(answer)
   })
 

@@ -175,8 +175,8 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
 }
 
 /** A reply as its client is to see it, unless it wants none. */
-const told = (reply: Reply, { cancelled }: Follower) =>
-  reply._tag === "Cancelled" ? Effect.zipRight(cancelled, Effect.never) : Effect.succeed(resultOf(reply))
+const told = (reply: Reply, { drop }: Follower) =>
+  reply._tag === "Cancelled" ? Effect.zipRight(drop, Effect.never) : Effect.succeed(resultOf(reply))
 
 /** What its client takes before the answer. */
 const wishesOf = ({ logLevel, questions }: Connection, { _meta }: CallParams) => ({

@@ -248,3 +248,24 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
 /** Processes of the machine whose command line has the mark. */
 const marked = () =>
   Number(execFileSync("sh", ["-c", "pgrep -fc '^sleep 987[.]654321' || true"]).toString().trim())
+
+layer(TestCluster.layer({ nodes: 3, env: { SHUTDOWN_TIMEOUT: "4 seconds" } }), {
+  excludeTestServices: true,
+  timeout: "90 seconds",
+})("a call that takes long", (it) => {
+  it.scoped("goes on at another node where the one that carried it leaves", () =>
+    Effect.gen(function* () {
+      const { cluster, owner, urls } = yield* three
+      const [, leaver] = yield* nodesOf(cluster)
+      const { follow, resume } = yield* raw(cluster, owner)
+      const stream = yield* follow(urls[1], 1, lines(60, 0.1))
+      yield* stream.next
+      yield* Effect.fork(cluster.stop(leaver!.id))
+      const before = yield* EventStream.rest(stream)
+      assert.isFalse(before.some(({ id }) => id === "o_1.end"))
+      const after = yield* EventStream.rest(yield* resume(urls[2], before.at(-1)!.id!))
+      assert.deepStrictEqual(linesOf([...before, ...after.slice(0, -1)]), expected(60))
+      assert.deepInclude(messageOf(after.at(-1)!).result?.structuredContent, { exit_code: 0 })
+    }),
+  )
+})

@@ -68,7 +68,8 @@ const call = (
       takesEvents: true,
       begun: (operation) => Effect.sync(() => begun.push(operation)),
       event: () => Effect.void,
-      cancelled: Effect.void,
+      drop: Effect.void,
+      isResumable: () => false,
     })
     const [content] = result.content
     return {
