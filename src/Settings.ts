@@ -124,7 +124,23 @@ export const settings = {
     "Host headers to accept; without it, loopback names where no token is set",
   ),
   maxSessions: count("MAX_SESSIONS", 1000, "open sessions of one principal"),
+  maxConnections: count("MAX_CONNECTIONS", 1000, "open MCP connections of one principal"),
+  maxRequests: count("MAX_REQUESTS", 256, "requests of one principal that this node works on at once"),
+  maxStreams: count("MAX_STREAMS", 256, "streams of one principal that this node holds open at once"),
   maxBody: bytes("MAX_BODY", 12 * MiB, "largest request body"),
+  maxHeader: bytes("MAX_HEADER", 16 * KiB, "largest header of a request"),
+  headerTimeout: duration("HEADER_TIMEOUT", "15 seconds", "time that a client may take to send a header"),
+  requestTimeout: duration("REQUEST_TIMEOUT", "1 minute", "time that a client may take to send a request"),
+  stallTimeout: duration(
+    "STALL_TIMEOUT",
+    "1 minute",
+    "time without a byte taken by its client after which an answer is cut off; a stream can be taken up again",
+  ),
+  keepAlive: duration(
+    "KEEP_ALIVE",
+    "75 seconds",
+    "time that an idle HTTP connection is kept; more than a balancer keeps its own",
+  ),
 
   dataDir: text("DATA_DIR", ".codegen/node", "folder where this node keeps its id"),
   nodeId: optional("NODE_ID", "this node's id; otherwise made once and kept in DATA_DIR"),

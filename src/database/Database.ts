@@ -12,6 +12,7 @@ import { initial } from "./migrations/0001_initial.ts"
 import { template } from "./migrations/0002_template.ts"
 import { origin } from "./migrations/0003_origin.ts"
 import { clientState } from "./migrations/0004_client_state.ts"
+import { connectionsOfPrincipal } from "./migrations/0005_connections_of_principal.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
 export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
@@ -102,6 +103,7 @@ const migrate = exclusively(
       "0002_template": template,
       "0003_origin": origin,
       "0004_client_state": clientState,
+      "0005_connections_of_principal": connectionsOfPrincipal,
     }),
   }),
 )

@@ -108,6 +108,17 @@ export class TooManySessions extends Schema.TaggedError<TooManySessions>()("TooM
   readonly next = "Close one with close_session; list_sessions shows them."
 }
 
+/** The principal has as many connections as it may. */
+export class TooManyConnections extends Schema.TaggedError<TooManyConnections>()("TooManyConnections", {
+  limit: Schema.Int,
+}) {
+  override get message() {
+    return `You have ${this.limit} open connections, which is the limit (MAX_CONNECTIONS).`
+  }
+  readonly next =
+    "Close those that you do not need (DELETE with their Mcp-Session-Id), or wait: each ends CONNECTION_LEASE after its last request."
+}
+
 /** A kind of sandbox that this node does not know. */
 export class UnknownTemplate extends Schema.TaggedError<UnknownTemplate>()("UnknownTemplate", {
   template: Schema.String,

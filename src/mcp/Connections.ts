@@ -6,7 +6,12 @@ import { type LogLevel, QuestionKind } from "../domain/Event.ts"
 import { ConnectionId, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionName } from "../domain/Session.ts"
-import type { TooManySessions, Unavailable, UnknownTemplate } from "../domain/SessionError.ts"
+import {
+  TooManyConnections,
+  type TooManySessions,
+  type Unavailable,
+  type UnknownTemplate,
+} from "../domain/SessionError.ts"
 import { settings } from "../Settings.ts"
 
 export interface Connection {
@@ -47,7 +52,10 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
       principal: Principal,
       name: SessionName | undefined,
       hello: ClientHello,
-    ) => Effect.Effect<Pick<Connection, "id" | "session">, TooManySessions | UnknownTemplate | Unavailable>
+    ) => Effect.Effect<
+      Pick<Connection, "id" | "session">,
+      TooManyConnections | TooManySessions | UnknownTemplate | Unavailable
+    >
     /** The principal's connection of that id, its lease renewed; undefined for an unknown, ended or foreign one. */
     readonly find: (principal: Principal, id: string) => Effect.Effect<Connection | undefined, Unavailable>
     readonly setLevel: (id: ConnectionId, level: LogLevel) => Effect.Effect<void, Unavailable>
@@ -75,17 +83,27 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
       const directory = yield* SessionDirectory
       const lease = Duration.toSeconds(yield* settings.connectionLease.config)
       const renewal = Math.min(lease / 4, 60)
+      const limit = yield* settings.maxConnections.config
 
       return {
-        open: Effect.fn("Connections.open")(function* (principal, name, hello) {
-          const session = yield* directory.open(principal, name, "connection", undefined)
-          const id = ConnectionId.make(yield* randomId("c_"))
-          yield* answering(sql`
-            INSERT INTO connection (id, principal, session_id, protocol_version, client, capabilities)
-            VALUES (${id}, ${principal}, ${session.id}, ${hello.protocolVersion},
-              ${JSON.stringify(hello.client)}::json, ${JSON.stringify(hello.capabilities)}::json)`)
-          return { id, session: session.id }
-        }),
+        open: Effect.fn("Connections.open")(
+          function* (principal, name, hello) {
+            // The principal's lock is held from here on, so that none passes the limit beside another.
+            const session = yield* directory.open(principal, name, "connection", undefined)
+            const open = yield* sql<{ count: number }>`
+              SELECT count(*)::int AS count FROM connection
+              WHERE principal = ${principal} AND seen_at > now() - make_interval(secs => ${lease})`
+            if ((open[0]?.count ?? 0) >= limit) return yield* new TooManyConnections({ limit })
+            const id = ConnectionId.make(yield* randomId("c_"))
+            yield* sql`
+              INSERT INTO connection (id, principal, session_id, protocol_version, client, capabilities)
+              VALUES (${id}, ${principal}, ${session.id}, ${hello.protocolVersion},
+                ${JSON.stringify(hello.client)}::json, ${JSON.stringify(hello.capabilities)}::json)`
+            return { id, session: session.id }
+          },
+          sql.withTransaction,
+          answering,
+        ),
 
         find: Effect.fn("Connections.find")(function* (principal, id) {
           const rows = yield* sql<Omit<Connection, "questions"> & Record<QuestionKind | "stale", boolean>>`

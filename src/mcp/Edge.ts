@@ -10,9 +10,10 @@ import {
   type JSONRPCRequest,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Option, Stream } from "effect"
+import { Deferred, Effect, Either, Option, Stream } from "effect"
 import type { OperationId, Principal } from "../domain/Identity.ts"
 import { settings } from "../Settings.ts"
+import type { Admission } from "./Admission.ts"
 import { type Connection, Connections } from "./Connections.ts"
 import * as Conversation from "./Conversation.ts"
 import * as Door from "./Door.ts"
@@ -28,14 +29,14 @@ import {
   updated,
 } from "./EventStream.ts"
 import { answered, refuse } from "./Refusal.ts"
-import { readMessage } from "./RequestBody.ts"
+import { readMessage } from "./Body.ts"
 import { ToolCalls } from "./ToolCalls.ts"
 
 /**
  * Makes the handler of `/mcp`. Refusals are responses, so it never fails. Once `leaving` is done, streams end
  * at once.
  */
-export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
+export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>, admission: Admission) {
   const admit = yield* Door.make
   const connections = yield* Connections
   const tools = yield* ToolCalls
@@ -71,11 +72,14 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     }
     const connection = yield* connectionOf(principal, request)
     if (!isJSONRPCRequest(message)) {
-      yield* Effect.forkDaemon(Effect.ignore(conversation.hear(connection, message)))
+      yield* admission.detached(principal, Effect.ignore(conversation.hear(connection, message)))
       return HttpServerResponse.empty({ status: 202 })
     }
+    // Without room for a stream it is answered all the same.
+    const streams =
+      acceptsStream(request) && Either.isRight(yield* Effect.either(admission.stream(principal)))
     return yield* answer({
-      stream: acceptsStream(request) ? "may" : "never",
+      stream: streams ? "may" : "never",
       isFollowed: message.params?._meta?.progressToken !== undefined,
       primes: connection.protocolVersion >= primingSince,
       headers: {},
@@ -119,6 +123,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     if (!acceptsStream(request)) {
       return yield* refuse(406, -32000, "A GET must accept text/event-stream.")
     }
+    yield* admission.stream(principal)
     const connection = yield* connectionOf(principal, request)
     const lastEventId = request.headers["last-event-id"] ?? ""
     const place = placeOf(lastEventId)
@@ -179,9 +184,13 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   return Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const principal = yield* admit(request)
-    if (request.method === "POST") return yield* post(principal, request)
     if (request.method === "GET") return yield* listen(principal, request)
+    if (request.method === "POST") {
+      yield* admission.request(principal)
+      return yield* post(principal, request)
+    }
     if (request.method === "DELETE") {
+      yield* admission.request(principal)
       const connection = yield* connectionOf(principal, request)
       yield* connections
         .close(principal, connection)

@@ -6,9 +6,10 @@
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Duration, Effect, Fiber, Option, Queue, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Option, Stream } from "effect"
 import type { NumberedEvent, OperationEvent, Origin } from "../domain/Event.ts"
 import { OperationId } from "../domain/Identity.ts"
+import * as Frames from "./Frames.ts"
 import { serverInfo } from "./ServerInfo.ts"
 
 /** What is told of an operation while it is waited for. */
@@ -47,15 +48,14 @@ export const answer = Effect.fnUntraced(function* <E>({
   headers,
   run,
 }: AnswerOptions<E>) {
-  const frames = yield* Queue.bounded<Uint8Array | undefined>(maxWaiting)
+  const frames = yield* Frames.make
   const begun = yield* Deferred.make<OperationId>()
   const spoke = yield* Deferred.make<void>()
   const dropped = yield* Deferred.make<undefined>()
-  const end = Queue.offer(frames, undefined)
   let told = false
   let isPrimed = false
   const offer = (id: string | undefined, message: JSONRPCMessage) =>
-    Queue.offer(frames, frame({ id, data: JSON.stringify(message) }))
+    frames.add(frame({ id, data: JSON.stringify(message) }))
   const work = yield* run({
     takesEvents: stream !== "never",
     begun: (operation) =>
@@ -81,10 +81,10 @@ export const answer = Effect.fnUntraced(function* <E>({
         const operation = Option.getOrUndefined(yield* Deferred.poll(begun))
         const id = operation === undefined ? undefined : `${yield* operation}.end`
         if (message !== undefined) yield* offer(id, message)
-        yield* end
+        yield* frames.end
       }),
     ),
-    Effect.tapErrorCause(() => end),
+    Effect.tapErrorCause(() => frames.end),
     Effect.forkScoped,
   )
   const later = Effect.zipRight(Deferred.await(begun), Effect.sleep(atOnce))
@@ -102,11 +102,7 @@ export const answer = Effect.fnUntraced(function* <E>({
   const operation = yield* Deferred.await(begun)
   isPrimed = primes && stream === "may"
   const prime = isPrimed ? [frame({ id: `${operation}.0`, retry, data: "" })] : []
-  const next = Effect.mapError(
-    Effect.filterOrFail(Queue.take(frames), (frame) => frame !== undefined),
-    () => Option.none(),
-  )
-  const events = Stream.concat(Stream.fromIterable(prime), Stream.repeatEffectOption(next))
+  const events = Stream.concat(Stream.fromIterable(prime), frames.stream)
   return HttpServerResponse.stream(
     Stream.merge(events, comments, { haltStrategy: "left" }),
     streaming(headers),
@@ -188,9 +184,6 @@ export const frame = ({
   new TextEncoder().encode(
     `${id === undefined ? "" : `id: ${id}\n`}${event === undefined ? "" : `event: ${event}\n`}${retry === undefined ? "" : `retry: ${retry}\n`}data: ${data}\n\n`,
   )
-
-/** Frames that wait for a slow client; the operation's log holds the rest. */
-const maxWaiting = 16
 
 /** What comes within this time is answered with JSON. */
 const atOnce = Duration.millis(300)

@@ -10,19 +10,21 @@ import {
   isJSONRPCRequest,
   type JSONRPCMessage,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Queue, Stream } from "effect"
+import { Deferred, Effect, Stream } from "effect"
 import type { OperationId, Principal } from "../domain/Identity.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { settings } from "../Settings.ts"
+import type { Admission } from "./Admission.ts"
 import { Connections } from "./Connections.ts"
 import * as Conversation from "./Conversation.ts"
 import * as Door from "./Door.ts"
 import { comments, frame, messageOf, streaming, updated } from "./EventStream.ts"
+import * as Frames from "./Frames.ts"
 import { answered, refuse } from "./Refusal.ts"
-import { readMessage } from "./RequestBody.ts"
+import { readMessage } from "./Body.ts"
 
 /** Makes the handlers of both paths. Once `leaving` is done, streams end. */
-export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
+export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>, admission: Admission) {
   const admit = yield* Door.make
   const connections = yield* Connections
   const sessions = yield* Sessions
@@ -68,6 +70,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const stream = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const principal = yield* admit(request)
+    yield* admission.stream(principal)
     const name = yield* Conversation.sessionNameIn(request.url)
     const unknown = { protocolVersion: "2024-11-05", client: {}, capabilities: {} }
     const connection = yield* Effect.acquireRelease(
@@ -77,10 +80,10 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       (connection) => Effect.ignore(connections.close(principal, connection)),
     )
     yield* connections.keep(connection.id)
-    const frames = yield* Queue.bounded<Uint8Array>(maxWaiting)
+    const frames = yield* Frames.make
     const say = (message: JSONRPCMessage) =>
-      Queue.offer(frames, frame({ event: "message", data: JSON.stringify(message) }))
-    yield* Queue.offer(frames, frame({ event: "endpoint", data: `/messages?connection=${connection.id}` }))
+      frames.add(frame({ event: "message", data: JSON.stringify(message) }))
+    yield* frames.add(frame({ event: "endpoint", data: `/messages?connection=${connection.id}` }))
     const permits = yield* Effect.makeSemaphore(maxAtOnce)
     const work = conversation.notices({ ...connection, ...nothingSaid }, null).pipe(
       Stream.flatMap(({ notices }) => Stream.fromIterable(notices)),
@@ -102,7 +105,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     const worker = yield* Effect.forkScoped(work)
     const ended = Effect.raceFirst(worker.await, Deferred.await(leaving))
     return HttpServerResponse.stream(
-      Stream.interruptWhen(Stream.merge(Stream.fromQueue(frames), comments), ended),
+      Stream.interruptWhen(Stream.merge(frames.stream, comments), ended),
       streaming({}),
     )
   })
@@ -110,6 +113,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const post = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const principal = yield* admit(request)
+    yield* admission.request(principal)
     const id = new URL(request.url, "http://localhost").searchParams.get("connection") ?? ""
     const unavailable = ({ message, next }: { readonly message: string; readonly next: string }) =>
       refuse(503, -32000, `${message} ${next}`)
@@ -128,6 +132,5 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
 /** Of a client that has not introduced itself. */
 const nothingSaid = { protocolVersion: "2024-11-05", logLevel: null, questions: [] }
 
-/** Frames that wait for a slow client, and messages of one that are worked on at once. */
-const maxWaiting = 64
+/** Messages of one client that are worked on at once. */
 const maxAtOnce = 64

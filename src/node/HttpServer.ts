@@ -1,23 +1,26 @@
 /** This node's HTTP: MCP and two questions about its health. Every answer names the node that gave it. */
-import { HttpApp, HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
+import { HttpApp, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Deferred, Duration, Effect, Layer } from "effect"
-import { createServer } from "node:http"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
+import * as Admission from "../mcp/Admission.ts"
 import * as Edge from "../mcp/Edge.ts"
 import * as LegacySse from "../mcp/LegacySse.ts"
 import { settings } from "../Settings.ts"
+import * as BoundedServer from "./BoundedServer.ts"
 import { Health } from "./Health.ts"
 
 const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   const { node } = yield* NodeIdentity
   const health = yield* Health
-  const mcp = yield* Edge.make(leaving)
-  const legacy = yield* LegacySse.make(leaving)
+  const admission = yield* Admission.make
+  const mcp = yield* Edge.make(leaving, admission)
+  const legacy = yield* LegacySse.make(leaving, admission)
   // Also on what an error or a defect becomes.
-  const name = HttpApp.appendPreResponseHandler((_, response) =>
+  const name = HttpApp.appendPreResponseHandler((request, response) =>
     Effect.map(Deferred.isDone(leaving), (last) =>
-      HttpServerResponse.setHeaders(response, {
+      // The library would wait for ever for the end of a body that nobody takes any more.
+      HttpServerResponse.setHeaders(BoundedServer.isLeft(request) ? nothing : response, {
         "x-codegen-node": node,
         // Otherwise the server would wait for the connection that the client keeps.
         ...(last ? { connection: "close" } : {}),
@@ -40,8 +43,13 @@ const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
       Effect.succeed(HttpServerResponse.text("Not found. MCP is served at /mcp.\n", { status: 404 })),
     ),
   )
-  return Effect.zipRight(name, router)
+  const answer = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    BoundedServer.isLeft(request) ? Effect.succeed(nothing) : router,
+  )
+  return Effect.zipRight(name, answer)
 })
+
+const nothing = HttpServerResponse.empty()
 
 /** Listens on HTTP_HOST and HTTP_PORT. */
 export const layer = Layer.unwrapEffect(
@@ -50,7 +58,7 @@ export const layer = Layer.unwrapEffect(
     const port = yield* settings.httpPort.config
     const patience = yield* settings.shutdownTimeout.config
     const leaving = yield* Deferred.make<void>()
-    const server = createServer()
+    const server = yield* BoundedServer.make
     // Above the server, so that it is told before the server waits for its requests to end. A client that is
     // slow to send or to read is not waited for as long as all the rest.
     const farewell = Layer.scopedDiscard(
@@ -64,7 +72,11 @@ export const layer = Layer.unwrapEffect(
         ),
       ),
     )
-    return Layer.merge(HttpServer.serve(yield* routes(leaving)), farewell).pipe(
+    // The library takes any request to upgrade for a WebSocket; without it, node:http answers it as HTTP/1.1.
+    const plain = Layer.effectDiscard(Effect.sync(() => server.removeAllListeners("upgrade"))).pipe(
+      Layer.provide(HttpServer.serve(yield* routes(leaving))),
+    )
+    return Layer.merge(plain, farewell).pipe(
       Layer.provide(NodeHttpServer.layer(() => server, { host, port })),
     )
   }),

@@ -57,16 +57,33 @@ layer(TestCluster.layer({ nodes: 1, env: { MAX_BODY: String(maxBody), MAX_FILE: 
     }),
   )
 
-  it.scoped("takes a notification and a response with 202 and no body", () =>
-    Effect.gen(function* () {
-      for (const message of [
-        { jsonrpc: "2.0", method: "notifications/initialized" },
-        { jsonrpc: "2.0", id: 7, result: {} },
-      ]) {
-        const { status, text } = yield* post(JSON.stringify(message))
-        assert.deepStrictEqual({ status, text }, { status: 202, text: "" })
-      }
-    }),
+  it.scoped(
+    "takes a notification, known or not, and a reply that nobody asked for with 202 and no body",
+    () =>
+      Effect.gen(function* () {
+        for (const message of [
+          { jsonrpc: "2.0", method: "notifications/initialized" },
+          { jsonrpc: "2.0", method: "notifications/nobody-knows", params: { a: [1] } },
+          { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 12345 } },
+          { jsonrpc: "2.0", id: 7, result: {} },
+          { jsonrpc: "2.0", id: "never asked", error: { code: -1, message: "no" } },
+        ]) {
+          const { status, text } = yield* post(JSON.stringify(message))
+          assert.deepStrictEqual({ status, text }, { status: 202, text: "" })
+        }
+      }),
+  )
+
+  it.scoped(
+    "answers under the request's own id, also 0 and text, and a method that there is not with -32601",
+    () =>
+      Effect.gen(function* () {
+        for (const id of [0, -1, "0", ""]) {
+          const { text } = yield* post(JSON.stringify({ jsonrpc: "2.0", id, method: "ping" }))
+          assert.deepStrictEqual(JSON.parse(text), { jsonrpc: "2.0", id, result: {} })
+        }
+        assert.strictEqual((yield* post(JSON.stringify({ ...list, method: "tools/none" }))).code, -32601)
+      }),
   )
 
   const refusals: ReadonlyArray<
@@ -89,6 +106,21 @@ layer(TestCluster.layer({ nodes: 1, env: { MAX_BODY: String(maxBody), MAX_FILE: 
       415,
       -32000,
       { headers: { "content-type": "text/plain" } },
+    ],
+    [
+      "a content type that only begins like JSON",
+      JSON.stringify(list),
+      415,
+      -32000,
+      { headers: { "content-type": "application/json-seq" } },
+    ],
+    ["a request without an id's value", JSON.stringify({ ...list, id: null }), 400, -32600],
+    ["an id of 300 characters", JSON.stringify({ ...list, id: "x".repeat(300) }), 400, -32600],
+    [
+      "a progress token of 300 characters",
+      JSON.stringify({ ...list, params: { _meta: { progressToken: "x".repeat(300) } } }),
+      400,
+      -32600,
     ],
     ["no content type", JSON.stringify(list), 415, -32000, { headers: { "content-type": "" } }],
     ["a foreign Origin", JSON.stringify(list), 403, -32000, { headers: { origin: "https://example.com" } }],

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
 import { ConnectionId, Principal, SessionId } from "../../src/domain/Identity.ts"
 import { SessionClosed, type SessionError, Unavailable } from "../../src/domain/SessionError.ts"
+import * as Admission from "../../src/mcp/Admission.ts"
 import { Catalogue } from "../../src/mcp/Catalogue.ts"
 import { Connections } from "../../src/mcp/Connections.ts"
 import * as Edge from "../../src/mcp/Edge.ts"
@@ -28,7 +29,7 @@ const absent = () => Effect.dieMessage("no part of this test")
 const resuming = (known: Effect.Effect<undefined, SessionError>) =>
   Effect.gen(function* () {
     const leaving = yield* Deferred.make<void>()
-    const edge = yield* Edge.make(leaving).pipe(
+    const edge = yield* Effect.flatMap(Admission.make, (admission) => Edge.make(leaving, admission)).pipe(
       Effect.provide([
         Layer.succeed(Guard, { objection: () => undefined }),
         Layer.succeed(Principals, { guarded: false, of: () => Principal.make("local") }),

@@ -139,7 +139,7 @@ const answerOf = (response: Response): Effect.Effect<Answer, Refused> => {
   return Effect.succeed({ speaks: true, streams: false, connection, events })
 }
 
-/** Why the cluster did not do it; 503, 502 and 504 say that another try may succeed. */
+/** Why the cluster did not do it; 429, 502, 503 and 504 say that another try may succeed. */
 const refusalOf = (response: Response, url: URL, connection: Connection | undefined) =>
   Effect.gen(function* () {
     const { status } = response
@@ -157,7 +157,7 @@ const refusalOf = (response: Response, url: URL, connection: Connection | undefi
     })
   })
 
-const again = new Set([502, 503, 504])
+const again = new Set([429, 502, 503, 504])
 
 /** Statuses of which the bridge knows better what its user is to do. */
 const replaced = new Set([401, 404])

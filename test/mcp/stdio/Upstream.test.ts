@@ -69,7 +69,7 @@ describe("Upstream", () => {
     }),
   )
 
-  for (const code of [502, 503, 504]) {
+  for (const code of [429, 502, 503, 504]) {
     it.scopedLive(`takes ${code} for a cluster that may answer later`, () =>
       Effect.map(failing(status(code)), (error) => assert.strictEqual(error._tag, "Unreachable")),
     )

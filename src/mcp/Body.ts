@@ -1,24 +1,36 @@
-/** The body of a request as a message, bounded in bytes and in levels. */
+/** What a request carries: one JSON-RPC message, bounded in bytes and levels. */
 import type { HttpServerRequest } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js"
+import {
+  isJSONRPCRequest,
+  JSONRPCMessageSchema,
+  type JSONRPCRequest,
+} from "@modelcontextprotocol/sdk/types.js"
 import { Effect } from "effect"
 import { refuse } from "./Refusal.ts"
 
-/** As JSON. Never holds more than `limit` bytes of it; what comes past that is let go by unread. */
-const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
+/** As JSON. Never more than `limit` bytes of it in memory; what comes past that is let go by unread. */
+const read = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
   Effect.async<string, "too large" | "cut off">((resume) => {
     const incoming = NodeHttpServerRequest.toIncomingMessage(request)
-    const chunks: Array<Buffer> = []
+    let body = Buffer.allocUnsafe(4096)
     let size = 0
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size <= limit) return void chunks.push(chunk)
-      incoming.off("data", onData).resume()
-      resume(Effect.fail("too large"))
+    // Pieces are not kept: a body may come in millions of them.
+    const onData = (piece: Buffer) => {
+      const end = size + piece.length
+      if (end > limit) {
+        incoming.off("data", onData).resume()
+        return resume(Effect.fail("too large"))
+      }
+      if (end > body.length) {
+        const larger = Buffer.allocUnsafe(Math.max(end, Math.min(2 * body.length, limit)))
+        body.copy(larger, 0, 0, size)
+        body = larger
+      }
+      size += piece.copy(body, size)
     }
     incoming.on("data", onData)
-    incoming.once("end", () => resume(Effect.succeed(Buffer.concat(chunks).toString())))
+    incoming.once("end", () => resume(Effect.succeed(body.toString("utf8", 0, size))))
     incoming.once("error", () => resume(Effect.fail("cut off")))
   }).pipe(
     Effect.catchAll((problem) =>
@@ -42,16 +54,24 @@ export const readMessage = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
   limit: number,
 ) {
-  if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
+  if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) {
     return yield* refuse(415, -32000, "The body must be application/json.")
   }
-  const body = yield* readBody(request, limit)
+  const body = yield* read(request, limit)
   if (Array.isArray(body)) {
     return yield* refuse(400, -32600, "Batches are not part of this protocol: send one message a request.")
   }
   const parsed = JSONRPCMessageSchema.safeParse(body)
-  return parsed.success ? parsed.data : yield* refuse(400, -32600, "The body is not a JSON-RPC 2.0 message.")
+  if (!parsed.success) return yield* refuse(400, -32600, "The body is not a JSON-RPC 2.0 message.")
+  return isJSONRPCRequest(parsed.data) && isLong(parsed.data)
+    ? yield* refuse(400, -32600, `A request's id and its progress token may take ${maxName} characters.`)
+    : parsed.data
 })
+
+/** Both come back with each event. */
+const isLong = ({ id, params }: JSONRPCRequest) =>
+  [id, params?._meta?.progressToken].some((name) => String(name).length > maxName)
+const maxName = 256
 
 /** Levels of a message. What is deeper would end the stack of what walks it. */
 const maxDepth = 64

@@ -1,0 +1,75 @@
+/**
+ * A server of node:http on which no client can hold more than its part: headers are bounded in size and time, bodies
+ * in time (in size where they are read), an answer that its client does not take is cut off, and a connection carries
+ * one request at a time. What is refused before anything else sees it gets an error like those of `/mcp`.
+ */
+import type { HttpServerRequest } from "@effect/platform"
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Config, Duration, Effect } from "effect"
+import { createServer } from "node:http"
+import type { Socket } from "node:net"
+import { settings } from "../Settings.ts"
+
+/** With MAX_HEADER, HEADER_TIMEOUT, REQUEST_TIMEOUT, STALL_TIMEOUT and KEEP_ALIVE. */
+export const make = Effect.map(
+  Config.all({
+    maxHeader: settings.maxHeader.config,
+    headerTimeout: settings.headerTimeout.config,
+    requestTimeout: settings.requestTimeout.config,
+    stallTimeout: settings.stallTimeout.config,
+    keepAlive: settings.keepAlive.config,
+  }),
+  ({ headerTimeout, keepAlive, maxHeader, requestTimeout, stallTimeout }) => {
+    const wholeIn = Duration.toMillis(requestTimeout)
+    const server = createServer({
+      maxHeaderSize: maxHeader,
+      requestTimeout: wholeIn,
+      headersTimeout: Math.min(Duration.toMillis(headerTimeout), wholeIn),
+      keepAliveTimeout: Duration.toMillis(keepAlive),
+      connectionsCheckingInterval: 1000,
+    })
+    const answered = new WeakSet<Socket>()
+    server.on("request", ({ socket }, response) => {
+      // Where the client goes away, node:http does not tell an answer that waits behind another.
+      if (answered.has(socket)) return void socket.destroy()
+      answered.add(socket)
+      response.once("close", () => answered.delete(socket))
+      // A socket is silent, too, while the answer is made.
+      response.setTimeout(Duration.toMillis(stallTimeout), () => {
+        if (socket.writableLength > 0) socket.destroy()
+      })
+    })
+    server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+      if (!socket.writable || answered.has(socket)) return void socket.destroy()
+      const [status, message] = refusals(maxHeader)[error.code ?? ""] ?? [
+        "400 Bad Request",
+        "This is not HTTP/1.1: send MCP's messages by POST to /mcp.",
+      ]
+      const body = JSON.stringify({ jsonrpc: "2.0", id: null, error: { code: -32000, message } })
+      socket.write(
+        `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      )
+      socket.destroySoon()
+    })
+    return server
+  },
+)
+
+/** Whether nobody waits for the answer any more. */
+export const isLeft = (request: HttpServerRequest.HttpServerRequest) =>
+  NodeHttpServerRequest.toIncomingMessage(request).socket.destroyed
+
+/** By the error's code: the status, and what the client is to do. */
+const refusals = (
+  maxHeader: number,
+): Readonly<Record<string, readonly [status: string, message: string]>> => ({
+  HPE_HEADER_OVERFLOW: [
+    "431 Request Header Fields Too Large",
+    `The header is larger than ${maxHeader} bytes (MAX_HEADER): send fewer or shorter fields.`,
+  ],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ["413 Payload Too Large", "Send a body without chunk extensions."],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    "408 Request Timeout",
+    "The request did not arrive in time (HEADER_TIMEOUT, REQUEST_TIMEOUT): send it again.",
+  ],
+})

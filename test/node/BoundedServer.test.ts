@@ -1,0 +1,98 @@
+import { HttpServer, HttpServerRequest } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { ConnectionId, OperationId } from "../../src/domain/Identity.ts"
+import { answer, placeOf } from "../../src/mcp/EventStream.ts"
+import * as BoundedServer from "../../src/node/BoundedServer.ts"
+import * as EventStream from "../support/EventStream.ts"
+import * as RawConnection from "../support/RawConnection.ts"
+import * as TestNode from "../support/TestNode.ts"
+import { until } from "../support/Until.ts"
+
+const operation = OperationId.make("o_1")
+const origin = { connection: ConnectionId.make(`c_${"0".repeat(32)}`), request: 0, progress: "p" }
+
+/** An operation with far more to say than the system's buffers take up. */
+const events = 400
+const message = "x".repeat(64 * 1024)
+
+/** Serves it to anyone, from the event on that a client has; counts what was begun, told and left. */
+const served = Effect.gen(function* () {
+  const counts = { begun: 0, left: 0, told: 0 }
+  const app = Effect.gen(function* () {
+    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    const place = placeOf(headers["last-event-id"] ?? "")
+    return yield* answer({
+      stream: place === undefined ? "may" : "must",
+      isFollowed: true,
+      primes: true,
+      headers: {},
+      run: ({ begun, event }) =>
+        Effect.gen(function* () {
+          counts.begun++
+          yield* begun(operation)
+          for (let seq = (place?.after ?? 0) + 1; seq <= events; seq++) {
+            yield* event({ seq, event: { _tag: "Progress", progress: seq, message } }, origin)
+            counts.told++
+          }
+          return { jsonrpc: "2.0" as const, id: 0, result: {} }
+        }).pipe(Effect.onInterrupt(() => Effect.sync(() => counts.left++))),
+    })
+  }).pipe(Effect.interruptible)
+  const server = yield* Effect.provide(BoundedServer.make, TestNode.settings({ STALL_TIMEOUT: "1 seconds" }))
+  yield* Layer.build(
+    HttpServer.serve(app).pipe(
+      Layer.provide(NodeHttpServer.layer(() => server, { port: 0, host: "127.0.0.1" })),
+    ),
+  )
+  const address = server.address()
+  const port = address === null || typeof address === "string" ? 0 : address.port
+  return { counts, url: `http://127.0.0.1:${port}/mcp` }
+})
+
+describe("BoundedServer", () => {
+  it.scopedLive("cuts off a client that takes nothing, which then goes on and has everything once", () =>
+    Effect.gen(function* () {
+      const { counts, url } = yield* served
+      const connection = yield* RawConnection.open(url)
+      connection.read(false)
+      connection.write(RawConnection.requestOf("GET", {}))
+      yield* until(
+        Effect.sync(() => counts.left),
+        (left) => left === 1,
+      )
+      // What was not taken was not made either.
+      assert.isBelow(counts.told, events / 2)
+      connection.read(true)
+      const had = [...(yield* connection.closed).matchAll(/^id: (o_1\.\d+)$/gm)].map(([, id]) => id!)
+      const stream = yield* EventStream.open(url, {
+        method: "GET",
+        headers: { "last-event-id": had.at(-1)! },
+      })
+      const rest = yield* EventStream.rest(stream)
+      assert.deepStrictEqual(
+        [...had, ...rest.map(({ id }) => id)],
+        [...Array.from({ length: events + 1 }, (_, seq) => `o_1.${seq}`), "o_1.end"],
+      )
+      assert.strictEqual(counts.begun, 2)
+    }),
+  )
+
+  it.scopedLive("waits for a client that is slow, as long as it takes something", () =>
+    Effect.gen(function* () {
+      const { counts, url } = yield* served
+      const connection = yield* RawConnection.open(url)
+      connection.write(RawConnection.requestOf("GET", { connection: "close" }))
+      for (let turn = 0; turn < 15; turn++) {
+        connection.read(false)
+        yield* Effect.sleep("200 millis")
+        connection.read(true)
+        yield* Effect.sleep("20 millis")
+      }
+      connection.read(true)
+      assert.include(yield* connection.closed, "id: o_1.end")
+      assert.strictEqual(counts.left, 0)
+    }),
+  )
+})
