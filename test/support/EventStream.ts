@@ -17,7 +17,7 @@ export interface EventStream {
   readonly cut: Effect.Effect<void>
 }
 
-/** Sends a request and waits for the head of its answer. The connection ends with the scope. */
+/** Sends a request and waits for the head of its answer; status 0 where none came. The connection ends with the scope. */
 export const open = (
   url: string,
   {
@@ -35,7 +35,10 @@ export const open = (
     const head = yield* Deferred.make<{ readonly status: number; readonly type: string }>()
     const outgoing = request(url, { method, agent: false, headers })
     const end = () => Queue.unsafeOffer(events, undefined)
-    outgoing.on("error", end)
+    outgoing.on("error", () => {
+      Deferred.unsafeDone(head, Effect.succeed({ status: 0, type: "" }))
+      end()
+    })
     outgoing.once("response", (incoming) => {
       Deferred.unsafeDone(
         head,
