@@ -240,7 +240,8 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       return entry !== undefined && isRunning(entry) && isLong(entry.tool)
     },
     cancel: Effect.fnUntraced(function* (connection, request) {
-      const entry = [...entries.values()].find(
+      // A client that began to count anew means its later request.
+      const entry = [...entries.values()].findLast(
         (entry) => isRunning(entry) && !entry.isAnswered && isFor(entry, connection, request),
       )
       if (entry === undefined) return false

@@ -129,6 +129,22 @@ describe("Operations", () => {
     }),
   )
 
+  it.live(
+    "run beside one that another request of the same number began, and are the one that its cancel means",
+    () =>
+      Effect.gen(function* () {
+        const { cancel, end, killed, reply, started, up } = yield* make()
+        yield* up(exec("first", 0))
+        yield* up(exec("second", 0, { input: { command: "other" } }))
+        assert.lengthOf(started, 2)
+        assert.isTrue(yield* cancel(connection, 0))
+        assert.deepStrictEqual(killed, ["2"])
+        yield* end
+        assert.strictEqual((yield* reply("first"))?._tag, "Answered")
+        assert.strictEqual((yield* reply("second"))?._tag, "Cancelled")
+      }),
+  )
+
   it.live("are not joined by a new request under the number of one that is cancelled", () =>
     Effect.gen(function* () {
       const { begin, cancel, started, up } = yield* make()
