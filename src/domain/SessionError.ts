@@ -12,6 +12,14 @@ export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("Sess
   readonly next = "Look with list_sessions, or make one with open_session."
 }
 
+/** The call names no session, and no connection has one for it. (MCP 2026-07-28.) */
+export class SessionRequired extends Schema.TaggedError<SessionRequired>()("SessionRequired", {}) {
+  override get message() {
+    return "The call names no session: `session_id` is missing."
+  }
+  readonly next = "Make a session with open_session, and pass its `session_id` with every call."
+}
+
 /** The session was closed, and its files removed. */
 export class SessionClosed extends Schema.TaggedError<SessionClosed>()("SessionClosed", {
   session: SessionId,

@@ -6,26 +6,21 @@ import type { Reply } from "../domain/Operation.ts"
 import type { AnyTool } from "../tools/Tool.ts"
 
 /** The argument that every tool takes beside its own. */
-const sessionArgument = {
-  session_id: {
-    type: "string",
-    description: "The session to use; the connection's own otherwise.",
-  },
-} as const
+const sessionArgument = (description: string) => ({ session_id: { type: "string", description } }) as const
 
 /** All tools, as `tools/list` answers: on one page, in a fixed order. */
 export const listingOf = (tools: ReadonlyArray<AnyTool>): ReadonlyArray<McpTool> =>
-  tools.map((tool) => {
-    const input = jsonSchema(tool.input)
-    return {
-      name: tool.name,
-      title: tool.title,
-      description: tool.description,
-      inputSchema: { ...input, properties: { ...input.properties, ...sessionArgument } },
-      outputSchema: jsonSchema(tool.output),
-      annotations: { title: tool.title, ...tool.annotations },
-    }
-  })
+  tools.map((tool) =>
+    listed(tool, sessionArgument("The session to use; the connection's own otherwise."), []),
+  )
+
+/** The same where there are no connections: what needs a session must be told which. */
+export const sessionlessListingOf = (tools: ReadonlyArray<AnyTool>): ReadonlyArray<McpTool> =>
+  tools.map((tool) =>
+    tool.place === "edge" && tool.needsNoSession === true
+      ? listed(tool, {}, [])
+      : listed(tool, sessionArgument("The session to use, as open_session answered it."), ["session_id"]),
+  )
 
 /** A call's arguments, decoded: the tool's own in encoded form, and the session that they name. */
 export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknown>>) => {
@@ -33,7 +28,7 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
   if (session !== undefined && typeof session !== "string") {
     return { failure: invalid("session_id: must be a string") }
   }
-  const known = [...Object.keys(tool.input.fields), ...Object.keys(sessionArgument)]
+  const known = [...Object.keys(tool.input.fields), "session_id"]
   const unknown = Object.keys(input).filter((name) => !known.includes(name))
   if (unknown.length > 0)
     return { failure: invalid(`there is no ${unknown.join(", ")}; there are ${known.join(", ")}`) }
@@ -63,6 +58,26 @@ export const failed = (failure: Failure): CallToolResult => ({
 })
 
 export const refused = (error: Explained) => failed(failureOf(error))
+
+function listed(
+  tool: AnyTool,
+  more: Readonly<Record<string, object>>,
+  needed: ReadonlyArray<string>,
+): McpTool {
+  const { properties, required = [], ...input } = jsonSchema(tool.input)
+  return {
+    name: tool.name,
+    title: tool.title,
+    description: tool.description,
+    inputSchema: {
+      ...input,
+      properties: { ...properties, ...more },
+      required: [...required, ...needed],
+    },
+    outputSchema: jsonSchema(tool.output),
+    annotations: { title: tool.title, ...tool.annotations },
+  }
+}
 
 const invalid = (problem: string): Failure => ({
   code: "invalid_arguments",

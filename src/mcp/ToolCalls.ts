@@ -7,22 +7,40 @@ import {
   type RequestId,
 } from "@modelcontextprotocol/sdk/types.js"
 import { Context, Effect, Layer, Schema } from "effect"
-import type { Origin, QuestionReply } from "../domain/Event.ts"
+import type { LogLevel, Origin, QuestionKind, QuestionReply } from "../domain/Event.ts"
 import { type Explained, explained } from "../domain/Failure.ts"
-import { OperationId, operationIdKey, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
+import {
+  type ConnectionId,
+  OperationId,
+  operationIdKey,
+  type Principal,
+  randomId,
+  type SessionId,
+} from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Reply } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionError } from "../domain/SessionError.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { Registry } from "../tools/Registry.ts"
-import type { AnyOwnerTool } from "../tools/Tool.ts"
+import { type AnyOwnerTool, required } from "../tools/Tool.ts"
 import type { Connection } from "./Connections.ts"
 import type { Follower } from "./EventStream.ts"
 import type { AskOwner } from "./Resources.ts"
 import { answered, argumentsOf, failed, refused, resultOf } from "./Presentation.ts"
 
 export type CallParams = CallToolRequest["params"]
+
+/** Who asks: a connection, or a request that comes without one, and then is a caller of its own. */
+export interface Caller {
+  readonly id: ConnectionId
+  /** The session that calls without `session_id` mean. */
+  readonly session: SessionId | undefined
+  /** The least weight of what its client's log shows; null where it shows nothing. */
+  readonly logLevel: LogLevel | null
+  /** What its client can be asked. */
+  readonly questions: ReadonlyArray<QuestionKind>
+}
 
 /** There is no tool of that name: the protocol's own error, not a result. */
 export class UnknownTool extends Schema.TaggedError<UnknownTool>()("UnknownTool", {
@@ -45,13 +63,13 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
      */
     readonly call: (
       principal: Principal,
-      connection: Connection,
+      caller: Caller,
       request: RequestId,
       params: CallParams,
       follower: Follower,
     ) => Effect.Effect<CallToolResult, UnknownTool>
-    /** Runs one of the tools behind resources in the connection's own session. */
-    readonly askOwner: (connection: Connection) => AskOwner
+    /** Runs one of the tools behind resources in a session, a connection's own for instance. */
+    readonly askOwner: (holder: { readonly session: SessionId }) => AskOwner
     /** Goes on with a call of the connection, after an event that its client has; undefined for an unknown one. */
     readonly resume: (
       connection: Connection,
@@ -65,8 +83,8 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       place: { readonly operation: OperationId; readonly question: number },
       reply: QuestionReply,
     ) => Effect.Effect<void, SessionError>
-    /** Ends what runs for a request of the connection, if anything does. */
-    readonly cancel: (connection: Connection, request: RequestId) => Effect.Effect<void, SessionError>
+    /** Ends what runs for a request of the caller, if anything does. */
+    readonly cancel: (caller: Caller, request: RequestId) => Effect.Effect<void, SessionError>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -78,7 +96,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const registry = yield* Registry
 
       return {
-        call: Effect.fn("ToolCalls.call")(function* (principal, connection, request, params, follower) {
+        call: Effect.fn("ToolCalls.call")(function* (principal, caller, request, params, follower) {
           const tool = registry.findListed(params.name)
           if (tool === undefined) {
             return yield* new UnknownTool({
@@ -92,19 +110,19 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
           if (operationId._tag === "Left") return failed(operationId.left)
 
           const session =
-            given.session === undefined
-              ? Effect.succeed(connection.session)
+            given.session === undefined || given.session === caller.session
+              ? Effect.succeed(caller.session)
               : Effect.map(directory.find(principal, given.session), ({ id }) => id)
           const origin: Origin = {
-            connection: connection.id,
+            connection: caller.id,
             request,
-            ...(follower.takesEvents ? wishesOf(connection, params) : {}),
+            ...(follower.takesEvents ? wishesOf(caller, params) : {}),
           }
           const callOwner = (session: SessionId, tool: AnyOwnerTool) =>
             Effect.gen(function* () {
               const id = operationId.right
-              if (session !== connection.session) {
-                yield* sessions.note(connection.session, origin, id, session)
+              if (caller.session !== undefined && session !== caller.session) {
+                yield* sessions.note(caller.session, origin, id, session)
               }
               yield* follower.begun(id)
               const reply = yield* sessions.call(
@@ -126,16 +144,16 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
               ? Effect.flatMap(tool.handler(given.decoded, { principal, session, directory }), (output) =>
                   Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), answered),
                 )
-              : callOwner(session, tool),
+              : Effect.flatMap(required(session), (session) => callOwner(session, tool)),
           ).pipe(Effect.catchAll((error) => Effect.succeed(refused(error))))
         }),
 
         askOwner:
-          (connection): AskOwner =>
+          ({ session }): AskOwner =>
           (tool: AnyOwnerTool, input: unknown) =>
             Effect.gen(function* () {
               const id = OperationId.make(yield* randomId("o_"))
-              const reply = yield* sessions.call(connection.session, {
+              const reply = yield* sessions.call(session, {
                 id,
                 tool: tool.name,
                 input,
@@ -168,7 +186,8 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
         answer: (connection, place, reply) =>
           sessions.answer(connection.session, connection.id, place, reply),
 
-        cancel: (connection, request) => sessions.cancel(connection.session, connection.id, request),
+        cancel: ({ id, session }, request) =>
+          session === undefined ? Effect.void : sessions.cancel(session, id, request),
       }
     }),
   )
@@ -179,7 +198,7 @@ const told = (reply: Reply, { drop }: Follower) =>
   reply._tag === "Cancelled" ? Effect.zipRight(drop, Effect.never) : Effect.succeed(resultOf(reply))
 
 /** What its client takes before the answer. */
-const wishesOf = ({ logLevel, questions }: Connection, { _meta }: CallParams) => ({
+const wishesOf = ({ logLevel, questions }: Caller, { _meta }: CallParams) => ({
   ...(_meta?.progressToken === undefined ? {} : { progress: _meta.progressToken }),
   ...(logLevel === null ? {} : { log: logLevel }),
   ...(questions.length === 0 ? {} : { questions }),

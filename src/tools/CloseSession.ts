@@ -1,6 +1,6 @@
 /** Ends a session. */
 import { Effect, Schema } from "effect"
-import { edgeTool } from "./Tool.ts"
+import { edgeTool, required } from "./Tool.ts"
 
 export const closeSession = edgeTool({
   name: "close_session",
@@ -11,7 +11,8 @@ export const closeSession = edgeTool({
   output: Schema.Struct({ session_id: Schema.String, closed: Schema.Boolean }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
   handler: Effect.fn("tools.close_session")(function* (_, { principal, session, directory }) {
-    yield* directory.close(principal, session)
-    return { session_id: session, closed: true }
+    const id = yield* required(session)
+    yield* directory.close(principal, id)
+    return { session_id: id, closed: true }
   }),
 })

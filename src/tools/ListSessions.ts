@@ -5,7 +5,7 @@ import { edgeTool } from "./Tool.ts"
 export const listSessions = edgeTool({
   name: "list_sessions",
   title: "List sessions",
-  description: "List your open sessions. `current` is the one that calls without `session_id` use.",
+  description: "List your open sessions. `current` is the one that calls without `session_id` use, if any.",
   input: Schema.Struct({}),
   output: Schema.Struct({
     sessions: Schema.Array(
@@ -21,6 +21,7 @@ export const listSessions = edgeTool({
     ),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  needsNoSession: true,
   handler: Effect.fn("tools.list_sessions")(function* (_, { principal, session, directory }) {
     const sessions = yield* directory.list(principal)
     return {

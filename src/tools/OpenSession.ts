@@ -28,6 +28,7 @@ export const openSession = edgeTool({
     created: Schema.Boolean.annotations({ description: "It is new." }),
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
+  needsNoSession: true,
   handler: Effect.fn("tools.open_session")(function* ({ name, template }, { principal, directory }) {
     const session = yield* directory.open(principal, name, "unnamed", template)
     return {

@@ -3,7 +3,7 @@
  * the decoder and the type. A tool of the owner runs on the node that owns the session, beside its
  * sandbox; a tool of the edge runs where the request came in.
  */
-import { type Effect, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import type { Content } from "../domain/Content.ts"
 import type { LogLevel, Progress, Question } from "../domain/Event.ts"
 import type { Explained } from "../domain/Failure.ts"
@@ -12,13 +12,14 @@ import type { Outcome } from "../domain/Operation.ts"
 import type { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionSummary } from "../domain/Session.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
-import type {
-  QuestionNotAnswered,
-  SessionClosed,
-  SessionMoved,
-  Unavailable,
-  UnknownTemplate,
-  WorkspaceLost,
+import {
+  type QuestionNotAnswered,
+  type SessionClosed,
+  type SessionMoved,
+  SessionRequired,
+  type Unavailable,
+  type UnknownTemplate,
+  type WorkspaceLost,
 } from "../domain/SessionError.ts"
 import type { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
@@ -54,8 +55,8 @@ export interface OwnerCall {
 /** What a call on the edge's side knows. */
 interface EdgeCall {
   readonly principal: Principal
-  /** The session that the call names, or the connection's own. It may be closed by now. */
-  readonly session: SessionId
+  /** The session that the call names, or its connection's own, if any. It may be closed by now. */
+  readonly session: SessionId | undefined
   readonly directory: SessionDirectory["Type"]
 }
 
@@ -107,6 +108,8 @@ export interface EdgeTool<I extends Schema.Struct.Fields, O extends Schema.Struc
   O
 > {
   readonly place: "edge"
+  /** It is about all sessions of the principal, not about one. */
+  readonly needsNoSession?: true
   readonly handler: (
     input: Schema.Struct<I>["Type"],
     call: EdgeCall,
@@ -145,6 +148,10 @@ export const ownerTool = <I extends Schema.Struct.Fields, O extends Schema.Struc
 export const edgeTool = <I extends Schema.Struct.Fields, O extends Schema.Struct.Fields>(
   tool: Omit<EdgeTool<I, O>, "place">,
 ): EdgeTool<I, O> => ({ ...tool, place: "edge" })
+
+/** The session of a call that needs one. */
+export const required = (session: SessionId | undefined) =>
+  session === undefined ? Effect.fail(new SessionRequired()) : Effect.succeed(session)
 
 /** An argument that may be left out. */
 export const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })

@@ -2,10 +2,19 @@ import { assert, describe, it } from "@effect/vitest"
 import { OperationId } from "../../src/domain/Identity.ts"
 import type { Outcome } from "../../src/domain/Operation.ts"
 import { SessionNotFound } from "../../src/domain/SessionError.ts"
-import { answered, argumentsOf, failed, listingOf, refused, resultOf } from "../../src/mcp/Presentation.ts"
+import {
+  answered,
+  argumentsOf,
+  failed,
+  listingOf,
+  refused,
+  resultOf,
+  sessionlessListingOf,
+} from "../../src/mcp/Presentation.ts"
 import { standard } from "../../src/tools/Registry.ts"
 
 const listing = listingOf(standard.listed)
+const sessionlessListing = sessionlessListingOf(standard.listed)
 
 const annotations = ["destructiveHint", "idempotentHint", "openWorldHint", "readOnlyHint"]
 
@@ -39,6 +48,20 @@ describe("Presentation", () => {
         "close_session",
       ],
     )
+  })
+
+  it("lists the same tools where there are no connections, which there need a session or take none", () => {
+    const withoutSession = ({ inputSchema, ...tool }: (typeof listing)[number]) => {
+      const { session_id: _, ...properties } = inputSchema.properties ?? {}
+      const required = inputSchema.required?.filter((name) => name !== "session_id")
+      return { ...tool, inputSchema: { ...inputSchema, properties, required } }
+    }
+    assert.deepStrictEqual(sessionlessListing.map(withoutSession), listing.map(withoutSession))
+    for (const { inputSchema, name } of sessionlessListing) {
+      const needed = name !== "open_session" && name !== "list_sessions"
+      assert.strictEqual("session_id" in (inputSchema.properties ?? {}), needed, name)
+      assert.strictEqual(inputSchema.required?.includes("session_id"), needed, name)
+    }
   })
 
   for (const tool of listing) {
