@@ -2,13 +2,21 @@
 
 export const workspaceScheme = "workspace:///"
 
-export const uriOf = (path: string) => workspaceScheme + path.split("/").map(encodeURIComponent).join("/")
+export const uriOf = (path: string) => workspaceScheme + encodePath(path)
 
 /** The path; undefined for what is no such URI. */
-export const pathOf = (uri: string) => {
-  if (!uri.startsWith(workspaceScheme) || uri.length === workspaceScheme.length) return undefined
+export const pathOf = (uri: string) =>
+  uri.startsWith(workspaceScheme) && uri.length > workspaceScheme.length
+    ? decodePath(uri.slice(workspaceScheme.length))
+    : undefined
+
+/** A path as it stands in a URI. */
+export const encodePath = (path: string) => path.split("/").map(encodeURIComponent).join("/")
+
+/** Undefined where it is none. */
+export const decodePath = (encoded: string) => {
   try {
-    return decodeURIComponent(uri.slice(workspaceScheme.length))
+    return decodeURIComponent(encoded)
   } catch {
     return undefined
   }

@@ -49,8 +49,8 @@ const read = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
     ),
   )
 
-/** One JSON-RPC message. */
-export const readMessage = Effect.fnUntraced(function* (
+/** The body as JSON, which is to be one message and not several. */
+export const readOne = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
   limit: number,
 ) {
@@ -61,12 +61,18 @@ export const readMessage = Effect.fnUntraced(function* (
   if (Array.isArray(body)) {
     return yield* refuse(400, -32600, "Batches are not part of this protocol: send one message a request.")
   }
-  const parsed = JSONRPCMessageSchema.safeParse(body)
-  if (!parsed.success) return yield* refuse(400, -32600, "The body is not a JSON-RPC 2.0 message.")
-  return isJSONRPCRequest(parsed.data) && isLong(parsed.data)
-    ? yield* refuse(400, -32600, `A request's id and its progress token may take ${maxName} characters.`)
-    : parsed.data
+  return body
 })
+
+/** A body as a JSON-RPC message. */
+export const messageOf = (body: unknown) =>
+  Effect.suspend(() => {
+    const parsed = JSONRPCMessageSchema.safeParse(body)
+    if (!parsed.success) return refuse(400, -32600, "The body is not a JSON-RPC 2.0 message.")
+    return isJSONRPCRequest(parsed.data) && isLong(parsed.data)
+      ? refuse(400, -32600, `A request's id and its progress token may take ${maxName} characters.`)
+      : Effect.succeed(parsed.data)
+  })
 
 /** Both come back with each event. */
 const isLong = ({ id, params }: JSONRPCRequest) =>

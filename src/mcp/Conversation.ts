@@ -39,22 +39,26 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const tools = yield* ToolCalls
   const catalogue = yield* Catalogue
   const patience = Duration.times(yield* settings.shutdownTimeout.config, 0.5)
+  const farewell = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
+    Effect.as(refused(new NodeLeaving())),
+  )
   /** The end of a call that this node cannot wait for: its client goes on at another, where it can. */
   const left = ({ drop, isResumable }: Follower) =>
-    Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
-      Effect.flatMap(() =>
-        isResumable() ? Effect.zipRight(drop, Effect.never) : Effect.succeed(refused(new NodeLeaving())),
-      ),
+    Effect.flatMap(farewell, (result) =>
+      isResumable() ? Effect.zipRight(drop, Effect.never) : Effect.succeed(result),
     )
 
   const subscribe = Effect.fnUntraced(function* (connection: Connection, uri: string, on: boolean) {
     if (uri.length > maxUri || !catalogue.resources.isResource(uri))
-      return yield* new UnknownResource({ uri })
+      return yield* new UnknownResource({ uri, scheme: "resource" })
     const uris = yield* connections.subscribe(connection.id, uri, on)
     yield* sessions.subscribe(connection.session, connection.id, uris)
   })
 
   return {
+    /** The answer to a call that this node can wait for no longer, once it cannot. */
+    farewell,
+
     /** Answers `initialize`. */
     welcome: Effect.fnUntraced(function* (request: InitializeRequest & JSONRPCRequest) {
       if (JSON.stringify(request.params).length > maxHello) {

@@ -29,7 +29,8 @@ import {
   updated,
 } from "./EventStream.ts"
 import { answered, refuse } from "./Refusal.ts"
-import { readMessage } from "./Body.ts"
+import { messageOf, readOne } from "./Body.ts"
+import * as Sessionless from "./Sessionless.ts"
 import { ToolCalls } from "./ToolCalls.ts"
 
 /**
@@ -41,6 +42,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const connections = yield* Connections
   const tools = yield* ToolCalls
   const conversation = yield* Conversation.make(leaving)
+  const sessionless = yield* Sessionless.make(conversation.farewell)
   const maxBody = yield* settings.maxBody.config
 
   const initialize = Effect.fnUntraced(function* (
@@ -64,7 +66,10 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     principal: Principal,
     request: HttpServerRequest.HttpServerRequest,
   ) {
-    const message = yield* readMessage(request, maxBody)
+    const body = yield* readOne(request, maxBody)
+    const modern = yield* sessionless(principal, request, body)
+    if (modern !== undefined) return modern
+    const message = yield* messageOf(body)
     if (isJSONRPCRequest(message) && message.method === "initialize") {
       return isInitializeRequest(message)
         ? yield* initialize(principal, message, request.url)

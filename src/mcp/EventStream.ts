@@ -186,7 +186,7 @@ export const frame = ({
   )
 
 /** What comes within this time is answered with JSON. */
-const atOnce = Duration.millis(300)
+export const atOnce = Duration.millis(300)
 
 /** When a client is to connect again, in milliseconds. */
 export const retry = 500

@@ -21,7 +21,7 @@ import * as Door from "./Door.ts"
 import { comments, frame, messageOf, streaming, updated } from "./EventStream.ts"
 import * as Frames from "./Frames.ts"
 import { answered, refuse } from "./Refusal.ts"
-import { readMessage } from "./Body.ts"
+import * as Body from "./Body.ts"
 
 /** Makes the handlers of both paths. Once `leaving` is done, streams end. */
 export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>, admission: Admission) {
@@ -121,7 +121,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     if (connection === undefined) {
       return yield* refuse(404, -32001, "There is no such connection: open a stream at /sse first.")
     }
-    const message = yield* readMessage(request, maxBody)
+    const message = yield* Effect.flatMap(Body.readOne(request, maxBody), Body.messageOf)
     yield* Effect.catchAll(sessions.post(connection.session, connection.id, message), unavailable)
     return HttpServerResponse.text("Accepted", { status: 202 })
   })

@@ -32,7 +32,8 @@ import type { CallParams, UnknownTool } from "./ToolCalls.ts"
 // Making one costs more than all the rest of a request.
 const jsonSchemaValidator = new AjvJsonSchemaValidator()
 
-const instructions =
+/** What a model is told of the server as a whole. */
+export const instructions =
   "Each session is an isolated Linux sandbox with a workspace at /workspace. Write files with write_file, run commands " +
   "with exec (pytest, node --test, git and build tools are there; there is no network), read results from its answer. " +
   "A command that takes long answers `running`: go on with read_output and its operation_id. Files and processes stay " +

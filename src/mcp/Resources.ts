@@ -54,7 +54,13 @@ export const list = (ask: AskOwner, cursor: string | undefined) =>
 export const read = (ask: AskOwner, uri: string) =>
   Effect.gen(function* () {
     const path = pathOf(uri)
-    if (path === undefined) return yield* new UnknownResource({ uri })
+    if (path === undefined) return yield* new UnknownResource({ uri, scheme: workspaceScheme })
+    return yield* contents(ask, uri, path)
+  })
+
+/** What a file of the workspace holds, under the URI that it was asked for by. */
+export const contents = (ask: AskOwner, uri: string, path: string) =>
+  Effect.gen(function* () {
     const { base64 } = yield* ask(fileContent, { path })
     const bytes = Buffer.from(base64, "base64")
     const text = bytes.toString()
@@ -67,16 +73,18 @@ export const read = (ask: AskOwner, uri: string) =>
 
 export const templates = [template]
 
-/** Paths of the workspace that begin so. */
 export const complete = (
   ask: AskOwner,
   ref: CompleteRequest["params"]["ref"],
   begin: string,
-): Effect.Effect<CompleteResult, Explained> => {
-  if (ref.type !== "ref/resource" || ref.uri !== template.uriTemplate) {
-    return Effect.succeed({ completion: { values: [] } })
-  }
-  return Effect.map(
+): Effect.Effect<CompleteResult, Explained> =>
+  ref.type === "ref/resource" && ref.uri === template.uriTemplate
+    ? pathsFrom(ask, begin)
+    : Effect.succeed({ completion: { values: [] } })
+
+/** Paths of the workspace that begin so. */
+export const pathsFrom = (ask: AskOwner, begin: string) =>
+  Effect.map(
     ask(filePaths, { pattern: `${begin.replace(/[*?[\]{}\\]/g, "\\$&")}**` }),
     ({ paths, truncated }): CompleteResult => ({
       completion: {
@@ -86,7 +94,6 @@ export const complete = (
       },
     }),
   )
-}
 
 /** A failure as the protocol's error: a resource that is not there has a code of its own. */
 export const errorOf = (error: Explained) => {
@@ -101,9 +108,10 @@ export const errorOf = (error: Explained) => {
 /** It names nothing that this server could have. */
 export class UnknownResource extends Schema.TaggedError<UnknownResource>()("UnknownResource", {
   uri: Schema.String,
+  scheme: Schema.String,
 }) {
   override get message() {
-    return `${this.uri.slice(0, 200)} is no ${workspaceScheme} URI.`
+    return `${this.uri.slice(0, 200)} is no ${this.scheme} URI.`
   }
   readonly next = "List the resources, then take one of them."
 }

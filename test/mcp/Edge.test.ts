@@ -2,6 +2,7 @@ import { HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
 import { ConnectionId, Principal, SessionId } from "../../src/domain/Identity.ts"
+import { SessionDirectory } from "../../src/domain/SessionDirectory.ts"
 import { SessionClosed, type SessionError, Unavailable } from "../../src/domain/SessionError.ts"
 import * as Admission from "../../src/mcp/Admission.ts"
 import { Catalogue } from "../../src/mcp/Catalogue.ts"
@@ -60,7 +61,8 @@ const resuming = (known: Effect.Effect<undefined, SessionError>) =>
           post: absent,
           release: absent,
         }),
-        Catalogue.layer.pipe(Layer.provide(Registry.layer)),
+        Catalogue.layer.pipe(Layer.provideMerge(Registry.layer)),
+        Layer.succeed(SessionDirectory, { open: absent, find: absent, list: absent, close: absent }),
         TestNode.settings({}),
       ]),
     )

@@ -105,7 +105,7 @@ export const layer = Layer.effect(
       read: (_, uri) => {
         const content = contentOf(uri)
         return content === undefined
-          ? Effect.fail(new UnknownResource({ uri }))
+          ? Effect.fail(new UnknownResource({ uri, scheme: "test://" }))
           : Effect.succeed({ contents: [content] })
       },
       complete: () => Effect.succeed({ completion: { values: [] } }),

@@ -1,0 +1,94 @@
+/**
+ * The workspaces of a principal's sessions as the protocol's resources where there are no connections, and a URI must
+ * say which session it means: `workspace://`, the session's id, and a path.
+ */
+import type {
+  CompleteResult,
+  ListResourcesResult,
+  ReadResourceResult,
+} from "@modelcontextprotocol/sdk/types.js"
+import { Effect } from "effect"
+import type { Explained } from "../domain/Failure.ts"
+import type { Principal } from "../domain/Identity.ts"
+import type { SessionDirectory } from "../domain/SessionDirectory.ts"
+import { decodePath, encodePath } from "../domain/WorkspaceUri.ts"
+import { filePaths } from "../tools/WorkspaceResources.ts"
+import { contents, pathsFrom, UnknownResource } from "./Resources.ts"
+import type { ToolCalls } from "./ToolCalls.ts"
+
+const scheme = "workspace://"
+
+export const template = {
+  uriTemplate: `${scheme}{session_id}/{+path}`,
+  name: "workspace",
+  title: "Files of a session's workspace",
+  description:
+    "A file of the workspace of a session, by the session's id and the file's path relative to /workspace. " +
+    "Without a path: the URIs of all files.",
+}
+
+export interface SessionResources {
+  /** The principal's sessions, each as the list of its files. Starts no sandbox. */
+  readonly list: Effect.Effect<ListResourcesResult, Explained>
+  /** One file, or the URIs of all of a session. */
+  readonly read: (uri: string) => Effect.Effect<ReadResourceResult, Explained>
+  /** Session ids, or paths of the session that the other argument names. */
+  readonly complete: (
+    argument: { readonly name: string; readonly value: string },
+    others: Readonly<Record<string, string>>,
+  ) => Effect.Effect<CompleteResult, Explained>
+}
+
+export const make = (
+  principal: Principal,
+  directory: SessionDirectory["Type"],
+  { askOwner }: Pick<ToolCalls["Type"], "askOwner">,
+): SessionResources => {
+  const ownerOf = (session: string) =>
+    Effect.map(directory.find(principal, session), ({ id }) => askOwner({ session: id }))
+
+  return {
+    list: Effect.map(directory.list(principal), (sessions) => ({
+      resources: sessions.map(({ id, name }) => ({
+        uri: uriOf(id, ""),
+        name: name ?? id,
+        description: "The URIs of this session's files.",
+        mimeType: listType,
+      })),
+    })),
+
+    read: (uri) =>
+      Effect.gen(function* () {
+        const place = placeOf(uri)
+        if (place === undefined) return yield* new UnknownResource({ uri, scheme })
+        const { path, session } = place
+        const ask = yield* ownerOf(session)
+        if (path !== "") return yield* contents(ask, uri, path)
+        const { paths } = yield* ask(filePaths, { pattern: "**" })
+        const text = paths.map((path) => `${uriOf(session, path)}\r\n`).join("")
+        return { contents: [{ uri, mimeType: listType, text }] }
+      }),
+
+    complete: ({ name, value }, { session_id: session }) =>
+      Effect.gen(function* () {
+        if (name === "path" && session !== undefined) return yield* pathsFrom(yield* ownerOf(session), value)
+        const sessions = name === "session_id" ? yield* directory.list(principal) : []
+        const values = sessions.map(({ id }) => id).filter((id) => id.startsWith(value))
+        return { completion: { values: values.slice(0, maxValues), total: values.length } }
+      }),
+  }
+}
+
+/** RFC 2483, section 5. */
+const listType = "text/uri-list"
+
+const uriOf = (session: string, path: string) => `${scheme}${session}/${encodePath(path)}`
+
+const placeOf = (uri: string) => {
+  const [, session, encoded] = /^workspace:\/\/([^/]+)\/(.*)$/s.exec(uri) ?? []
+  const path = encoded === undefined ? undefined : decodePath(encoded)
+  return session === undefined || path === undefined ? undefined : { session, path }
+}
+
+/** Of one completion. (MCP 2026-07-28, "Completion".) */
+const maxValues = 100

@@ -1,0 +1,157 @@
+/**
+ * The protocol's session-less revision (2026-07-28) at the same URL as the older ones. Each request stands for itself,
+ * at any node: it names its session, where it needs one, and is cancelled when its client goes away. What is to outlive
+ * that goes on by its operation's id.
+ */
+import { type HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import type { CallToolResult, RequestId } from "@modelcontextprotocol/sdk/types.js"
+import { Deferred, Effect, Fiber, Option, Predicate, Stream } from "effect"
+import { ConnectionId, type OperationId, type Principal, randomId } from "../domain/Identity.ts"
+import { cancelled } from "../domain/Operation.ts"
+import { SessionDirectory } from "../domain/SessionDirectory.ts"
+import { Registry } from "../tools/Registry.ts"
+import { Catalogue } from "./Catalogue.ts"
+import { atOnce, comment, comments, type Follower, streaming } from "./EventStream.ts"
+import { refused, resultOf, sessionlessListingOf } from "./Presentation.ts"
+import type { Notify } from "./SessionlessServer.ts"
+import * as SessionResources from "./SessionResources.ts"
+import { type Caller, type CallParams, ToolCalls } from "./ToolCalls.ts"
+
+/**
+ * Makes what answers such requests, their bodies parsed; undefined for a request of an older revision. A call that is
+ * still waited for once there is a `farewell` is answered with that, and its operation goes on.
+ */
+export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToolResult>) {
+  const directory = yield* SessionDirectory
+  const tools = yield* ToolCalls
+  const { prompts } = yield* Catalogue
+  const { listed } = yield* Registry
+  const listing = sessionlessListingOf(listed)
+  const load = Effect.promise(() => import("./SessionlessServer.ts"))
+  // Also where nobody asks for it, before a later build has removed its file.
+  yield* Effect.forkDaemon(Effect.delay(load, loadAfter))
+
+  const callerOf = Effect.fnUntraced(function* (principal: Principal, session: unknown) {
+    return {
+      // A connection of one request: so it is cancelled, and no other with the same JSON-RPC id.
+      id: ConnectionId.make(yield* randomId("c_")),
+      logLevel: null,
+      questions: [],
+      session: typeof session === "string" ? (yield* directory.find(principal, session)).id : undefined,
+    } satisfies Caller
+  })
+
+  /** Calls a tool; an interrupt ends its operation, and all that this started. */
+  const call = Effect.fnUntraced(
+    function* (
+      principal: Principal,
+      request: RequestId,
+      params: CallParams,
+      tell: ((told: Parameters<Notify>[0]) => Effect.Effect<void>) | undefined,
+    ) {
+      const caller = yield* callerOf(principal, params.arguments?.["session_id"])
+      const over = yield* Deferred.make<CallToolResult>()
+      let begun: OperationId | undefined
+      const follower: Follower = {
+        takesEvents: tell !== undefined,
+        isResumable: () => false,
+        begun: (operation) => Effect.sync(() => (begun = operation)),
+        event: ({ event }, origin) =>
+          origin?.progress === undefined || tell === undefined || event._tag !== "Progress"
+            ? Effect.void
+            : tell({ progressToken: origin.progress, progress: event.progress, message: event.message }),
+        // By a request that joined the operation after this one.
+        drop: Effect.suspend(() =>
+          begun === undefined ? Effect.void : Deferred.succeed(over, resultOf(cancelled(begun))),
+        ),
+      }
+      return yield* tools.call(principal, caller, request, params, follower).pipe(
+        Effect.raceFirst(Deferred.await(over)),
+        Effect.raceFirst(farewell),
+        Effect.onInterrupt(() => Effect.forkDaemon(Effect.ignore(tools.cancel(caller, request)))),
+      )
+    },
+    Effect.catchTags({
+      SessionNotFound: (error) => Effect.succeed(refused(error)),
+      SessionClosed: (error) => Effect.succeed(refused(error)),
+      Unavailable: (error) => Effect.succeed(refused(error)),
+    }),
+  )
+
+  return Effect.fnUntraced(function* (
+    principal: Principal,
+    { headers }: HttpServerRequest.HttpServerRequest,
+    body: unknown,
+  ) {
+    if (!mayBeSessionless(headers["mcp-protocol-version"], body)) return undefined
+    const { isLegacyRequest, respond } = yield* load
+    const { signal } = yield* Effect.acquireRelease(
+      Effect.sync(() => new AbortController()),
+      (client) => Effect.sync(() => client.abort()),
+    )
+    const request = new Request("http://localhost/mcp", { method: "POST", headers, signal })
+    if (yield* Effect.promise(() => isLegacyRequest(request, body))) return undefined
+
+    const streams = (headers["accept"] ?? "").includes("text/event-stream")
+    const room = yield* Effect.makeSemaphore(maxWaiting)
+    const runtime = yield* Effect.runtime<never>()
+    const answering = yield* Effect.promise(() =>
+      respond(request, body, runtime, {
+        callTool: (id, params, notify) =>
+          call(
+            principal,
+            id,
+            params,
+            streams ? (told) => Effect.zipRight(room.take(1), notify(told)) : undefined,
+          ),
+        tools: listing,
+        prompts,
+        resources: SessionResources.make(principal, directory, tools),
+      }),
+    ).pipe(Effect.forkScoped)
+    const quick = yield* Effect.raceFirst(
+      Effect.asSome(Fiber.join(answering)),
+      streams ? Effect.as(Effect.sleep(atOnce), Option.none<Response>()) : Effect.never,
+    )
+    if (Option.isSome(quick) && !isStream(quick.value)) return yield* whole(quick.value)
+    const events = Stream.unwrap(
+      Effect.map(Fiber.join(answering), (answer) =>
+        isStream(answer) ? framesOf(answer) : Stream.fromEffect(frameOf(answer)),
+      ),
+    ).pipe(Stream.tap(() => room.release(1)))
+    // The first one carries the answer's head.
+    const signs = Stream.concat(Stream.make(comment), comments)
+    return HttpServerResponse.stream(Stream.merge(events, signs, { haltStrategy: "left" }), streaming({}))
+  })
+})
+
+/** Whether a request may be of this revision, found out without the library, which then decides. */
+const mayBeSessionless = (version: string | undefined, body: unknown) =>
+  (version ?? "") >= "2026" ||
+  (Predicate.hasProperty(body, "params") &&
+    Predicate.hasProperty(body.params, "_meta") &&
+    Predicate.hasProperty(body.params._meta, "io.modelcontextprotocol/protocolVersion"))
+
+const isStream = ({ headers }: Response) => headers.get("content-type") === "text/event-stream"
+
+const textOf = (answer: Response) => Effect.promise(() => answer.text())
+
+const whole = (answer: Response) =>
+  Effect.map(textOf(answer), (text) =>
+    text === ""
+      ? HttpServerResponse.empty({ status: answer.status })
+      : HttpServerResponse.text(text, { status: answer.status, contentType: "application/json" }),
+  )
+
+const framesOf = ({ body }: Response) =>
+  body === null
+    ? Stream.empty
+    : Stream.fromReadableStream({ evaluate: () => body, onError: (error) => error })
+
+const frameOf = (answer: Response) =>
+  Effect.map(textOf(answer), (text) => new TextEncoder().encode(`event: message\ndata: ${text}\n\n`))
+
+/** Notifications that wait for a slow client. */
+const maxWaiting = 16
+
+const loadAfter = "10 seconds"

@@ -1,0 +1,112 @@
+/**
+ * One request of the protocol's session-less revision (2026-07-28), answered by a server of its own. The library checks
+ * headers, envelope and version, and gives results their type and cache hints. It costs some 50 ms to load: only
+ * `Sessionless.ts` imports this, on demand.
+ */
+import {
+  createMcpHandler,
+  ProtocolError,
+  ProtocolErrorCode,
+  ResourceNotFoundError,
+  Server,
+  type ServerContext,
+  type Tool,
+} from "@modelcontextprotocol/server"
+import type { CallToolResult, Tool as Listed } from "@modelcontextprotocol/sdk/types.js"
+import { Effect, Runtime } from "effect"
+import { type Explained, failureOf } from "../domain/Failure.ts"
+import { instructions } from "./McpServer.ts"
+import type { PromptShelf } from "./Catalogue.ts"
+import { serverInfo } from "./ServerInfo.ts"
+import { type SessionResources, template } from "./SessionResources.ts"
+import type { CallParams, UnknownTool } from "./ToolCalls.ts"
+
+export { isLegacyRequest } from "@modelcontextprotocol/server"
+
+/** Tells a request's client of progress. */
+export type Notify = (progress: {
+  readonly progressToken: string | number
+  readonly progress: number
+  readonly message?: string | undefined
+}) => Effect.Effect<void>
+
+/** What a request can do beside the protocol. An interrupt says that its client is gone. */
+export interface Abilities {
+  readonly callTool: (
+    id: string | number,
+    params: CallParams,
+    notify: Notify,
+  ) => Effect.Effect<CallToolResult, UnknownTool>
+  readonly tools: ReadonlyArray<Listed>
+  readonly prompts: PromptShelf
+  readonly resources: SessionResources
+}
+
+/** Answers one request, its body parsed; the request's signal ends what works on it. */
+export const respond = (
+  request: Request,
+  body: unknown,
+  runtime: Runtime.Runtime<never>,
+  abilities: Abilities,
+) =>
+  createMcpHandler(() => serverOf(runtime, abilities), {
+    legacy: "reject",
+    // The stream's own comments show that the server is there.
+    keepAliveMs: 0,
+  }).fetch(request, { parsedBody: body })
+
+const serverOf = (runtime: Runtime.Runtime<never>, { callTool, prompts, resources, tools }: Abilities) => {
+  const server = new Server(serverInfo, {
+    capabilities: { tools: {}, resources: {}, prompts: {}, completions: {} },
+    instructions: `${instructions} Every call names its session: make one with open_session, and pass its session_id.`,
+    cacheHints: {
+      "server/discover": fixed,
+      "tools/list": fixed,
+      "prompts/list": fixed,
+      "resources/templates/list": fixed,
+    },
+  })
+  const run = <A, E>(work: Effect.Effect<A, E>, { mcpReq: { signal } }: ServerContext) =>
+    Runtime.runPromise(runtime)(Effect.either(work), { signal }).then((either) =>
+      either._tag === "Right" ? either.right : Promise.reject(either.left),
+    )
+  server.setRequestHandler("tools/list", () => ({ tools: [...tools] as Array<Tool> }))
+  server.setRequestHandler("tools/call", ({ params }, context) => {
+    const { id, notify } = context.mcpReq
+    return run(
+      callTool(id, params, (params) =>
+        // Its client may be gone by now.
+        Effect.ignore(
+          Effect.tryPromise(() => notify({ method: "notifications/progress", params: { ...params } })),
+        ),
+      ),
+      context,
+    )
+  })
+  server.setRequestHandler("resources/list", (_, context) =>
+    run(Effect.mapError(resources.list, errorOf()), context),
+  )
+  server.setRequestHandler("resources/templates/list", () => ({ resourceTemplates: [template] }))
+  server.setRequestHandler("resources/read", ({ params: { uri } }, context) =>
+    run(Effect.mapError(resources.read(uri), errorOf(uri)), context),
+  )
+  server.setRequestHandler("completion/complete", ({ params: { ref, argument, context: known } }, context) =>
+    ref.type === "ref/resource" && ref.uri === template.uriTemplate
+      ? run(Effect.mapError(resources.complete(argument, known?.arguments ?? {}), errorOf()), context)
+      : { completion: { values: [] } },
+  )
+  server.setRequestHandler("prompts/list", () => ({ prompts: [...prompts.listing] }))
+  server.setRequestHandler("prompts/get", ({ params }) => prompts.get(params.name, params.arguments))
+  return server
+}
+
+/** Of what stays as it is while a node runs, and is the same for everyone. */
+const fixed = { ttlMs: 300_000, cacheScope: "public" } as const
+
+/** A session or a file that is not there has an error of its own. (MCP 2026-07-28, "Resources", "Error Handling".) */
+const errorOf = (uri?: string) => (error: Explained) => {
+  const { code, message, next } = failureOf(error)
+  return uri !== undefined && code.endsWith("not_found")
+    ? new ResourceNotFoundError(uri, `${message} ${next}`)
+    : new ProtocolError(ProtocolErrorCode.InvalidParams, `${message} ${next}`, { code })
+}

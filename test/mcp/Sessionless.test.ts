@@ -1,0 +1,572 @@
+import { HttpRouter, HttpServer } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Layer } from "effect"
+import { createServer } from "node:http"
+import type { NumberedEvent } from "../../src/domain/Event.ts"
+import { type OperationId, Principal, SessionId } from "../../src/domain/Identity.ts"
+import type { Operation, Reply } from "../../src/domain/Operation.ts"
+import { FileError } from "../../src/domain/SandboxError.ts"
+import { failureOf } from "../../src/domain/Failure.ts"
+import { SessionDirectory } from "../../src/domain/SessionDirectory.ts"
+import { type SessionError, SessionNotFound } from "../../src/domain/SessionError.ts"
+import * as Admission from "../../src/mcp/Admission.ts"
+import { Catalogue } from "../../src/mcp/Catalogue.ts"
+import { Connections } from "../../src/mcp/Connections.ts"
+import * as Edge from "../../src/mcp/Edge.ts"
+import { Guard } from "../../src/mcp/Guard.ts"
+import { Principals } from "../../src/mcp/Principals.ts"
+import { ToolCalls } from "../../src/mcp/ToolCalls.ts"
+import { type Listener, Sessions } from "../../src/session/Sessions.ts"
+import * as EventStream from "../support/EventStream.ts"
+import * as Http from "../support/Http.ts"
+import { Registry } from "../../src/tools/Registry.ts"
+import * as TestNode from "../support/TestNode.ts"
+import { until } from "../support/Until.ts"
+
+const revision = "2026-07-28"
+const own = SessionId.make(`s_${"0".repeat(32)}`)
+const foreign = SessionId.make(`s_${"9".repeat(32)}`)
+const summary = { id: own, name: null, template: "default", createdAt: 0, activeAt: 0 }
+const local = Principal.make("local")
+
+const answer: Reply = { _tag: "Answered", state: "succeeded", output: { fine: true } }
+
+type Run = (operation: Operation, listener: Listener | undefined) => Effect.Effect<Reply, SessionError>
+
+/** The edge on a port of its own, in front of a session whose owner answers so. */
+const serve = (run: Run = () => Effect.succeed(answer)) =>
+  Effect.gen(function* () {
+    const called: Array<readonly [SessionId, Operation]> = []
+    const cancelled: Array<readonly [SessionId, string, string | number]> = []
+    const leaving = yield* Deferred.make<void>()
+    const absent = () => Effect.dieMessage("no part of this test")
+    const directory = {
+      open: () => Effect.succeed({ ...summary, created: true }),
+      find: (principal: Principal, id: string) =>
+        principal === local && id === own
+          ? Effect.succeed(summary)
+          : Effect.fail(new SessionNotFound({ session: id })),
+      list: () => Effect.succeed([summary]),
+      close: absent,
+    }
+    const sessions = Layer.succeed(Sessions, {
+      call: (session, operation, listener) =>
+        Effect.suspend(() => {
+          called.push([session, operation])
+          return run(operation, listener)
+        }),
+      resume: absent,
+      cancel: (session, connection, request) =>
+        Effect.sync(() => void cancelled.push([session, connection, request])),
+      answer: absent,
+      listen: absent,
+      subscribe: absent,
+      post: absent,
+      note: absent,
+      release: absent,
+    })
+    const services = Layer.merge(ToolCalls.layer, Catalogue.layer).pipe(
+      Layer.provideMerge(Registry.layer),
+      Layer.provideMerge(
+        Layer.mergeAll(
+          sessions,
+          Layer.succeed(SessionDirectory, directory),
+          TestNode.identity(),
+          Layer.succeed(Guard, { objection: () => undefined }),
+          Layer.succeed(Principals, { guarded: false, of: () => local }),
+          Layer.succeed(Connections, {
+            open: absent,
+            find: () => Effect.succeed(undefined),
+            keep: absent,
+            setLevel: absent,
+            subscribe: absent,
+            introduce: absent,
+            close: absent,
+          }),
+          TestNode.settings({ SHUTDOWN_TIMEOUT: "1 seconds" }),
+        ),
+      ),
+    )
+    const edge = yield* Effect.provide(
+      Effect.flatMap(Admission.make, (admission) => Edge.make(leaving, admission)),
+      services,
+    )
+    const server = yield* Layer.build(
+      NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }),
+    )
+    const { address } = yield* Effect.provide(
+      Effect.zipRight(
+        HttpServer.serveEffect(HttpRouter.empty.pipe(HttpRouter.all("/mcp", edge))),
+        HttpServer.HttpServer,
+      ),
+      server,
+    )
+    const url = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}/mcp` : "none"
+    return { called, cancelled, leaving, url }
+  })
+
+interface Asked {
+  readonly method: string
+  readonly params?: Record<string, unknown>
+  readonly id?: string | number
+  readonly headers?: Record<string, string | undefined>
+  readonly version?: string
+}
+
+const nameOf = ({ params = {} }: Asked) => params["name"] ?? params["uri"]
+
+/** A request as the revision words it. */
+const worded = (asked: Asked) => {
+  const { method, params = {}, id = 7, version = revision } = asked
+  const name = nameOf(asked)
+  const headers = {
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": version,
+    "mcp-method": method,
+    ...(typeof name === "string" ? { "mcp-name": name } : {}),
+    ...asked.headers,
+  }
+  return {
+    method: "POST" as const,
+    headers: Object.fromEntries(
+      Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    ),
+    body: {
+      jsonrpc: "2.0",
+      id,
+      method,
+      params: {
+        ...params,
+        _meta: {
+          "io.modelcontextprotocol/protocolVersion": version,
+          "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+          "io.modelcontextprotocol/clientCapabilities": {},
+          ...(params["_meta"] as object),
+        },
+      },
+    },
+  }
+}
+
+const ask = (url: string, asked: Asked) => {
+  const { body, ...request } = worded(asked)
+  return Effect.map(
+    Http.send(url, { ...request, body: JSON.stringify(body) }),
+    ({ headers, status, text }) => ({ status, type: headers["content-type"], ...JSON.parse(text) }),
+  )
+}
+
+const exec = (more: Record<string, unknown> = {}, _meta?: Record<string, unknown>): Asked => ({
+  method: "tools/call",
+  params: {
+    name: "exec",
+    arguments: { command: "ls", ...more },
+    ...(_meta === undefined ? {} : { _meta }),
+  },
+})
+
+const said = (answer: { result: { content: ReadonlyArray<{ text: string }> } }) =>
+  JSON.parse(answer.result.content[0]!.text)
+
+describe("Sessionless", () => {
+  it.scopedLive("tells a client that asks what there is, and that calls name their session", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve()
+      const { result, status } = yield* ask(url, { method: "server/discover" })
+      assert.strictEqual(status, 200)
+      assert.deepStrictEqual(result.supportedVersions, [revision])
+      assert.deepStrictEqual(result.capabilities, { tools: {}, resources: {}, prompts: {}, completions: {} })
+      assert.include(result.instructions, "open_session")
+      assert.deepStrictEqual([result.resultType, result.cacheScope], ["complete", "public"])
+      assert.strictEqual(result._meta["io.modelcontextprotocol/serverInfo"].name, "codegen-mcp")
+    }),
+  )
+
+  it.scopedLive("refuses headers that are missing or say something else than the body", () =>
+    Effect.gen(function* () {
+      const { called, url } = yield* serve()
+      for (const headers of [
+        { "mcp-method": "tools/list" },
+        { "mcp-method": undefined },
+        { "mcp-name": "read_file" },
+        { "mcp-name": undefined },
+        { "mcp-protocol-version": "2025-11-25" },
+        { "mcp-protocol-version": undefined },
+      ]) {
+        const { error, id, status } = yield* ask(url, { ...exec({ session_id: own }), headers })
+        assert.deepStrictEqual([status, error.code, id], [400, -32020, 7], JSON.stringify(headers))
+      }
+      assert.lengthOf(called, 0)
+    }),
+  )
+
+  it.scopedLive("names its revision to a client that speaks a later one", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve()
+      const { error, status } = yield* ask(url, { method: "tools/list", version: "2027-01-01" })
+      assert.strictEqual(status, 400)
+      assert.deepStrictEqual(error.data.supported, [revision])
+    }),
+  )
+
+  it.scopedLive("leaves requests of the older revisions to those, on the same URL", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve()
+      const { body, headers } = worded({ method: "tools/list" })
+      const older = { ...body, params: {} }
+      const answer = yield* Http.send(url, {
+        method: "POST",
+        headers: { ...headers, "mcp-protocol-version": "2025-11-25" },
+        body: JSON.stringify(older),
+      })
+      assert.strictEqual(answer.status, 400)
+      assert.include(answer.text, "Mcp-Session-Id")
+    }),
+  )
+
+  it.scopedLive("has neither ping nor a log level to set", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve()
+      for (const method of ["ping", "logging/setLevel", "resources/subscribe", "initialize"]) {
+        const { error } = yield* ask(url, { method })
+        assert.strictEqual(error.code, -32601, method)
+      }
+    }),
+  )
+
+  it.scopedLive("lists the same tools, of which those that need a session ask for it", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve()
+      const { result } = yield* ask(url, { method: "tools/list" })
+      assert.deepInclude(result, { resultType: "complete", cacheScope: "public" })
+      const asking = (needed: boolean) =>
+        result.tools
+          .filter(({ inputSchema }: any) => inputSchema.required.includes("session_id") === needed)
+          .map(({ name }: any) => name)
+      assert.deepStrictEqual(asking(false), ["open_session", "list_sessions"])
+      assert.include(asking(true), "exec")
+      assert.lengthOf(asking(true), result.tools.length - 2)
+    }),
+  )
+
+  it.scopedLive("opens a session without one, and carries a call to the session that it names", () =>
+    Effect.gen(function* () {
+      const { called, url } = yield* serve()
+      const opened = yield* ask(url, {
+        method: "tools/call",
+        params: { name: "open_session", arguments: {} },
+      })
+      assert.strictEqual(opened.result.structuredContent.session_id, own)
+      const ran = yield* ask(url, exec({ session_id: own }))
+      assert.deepStrictEqual(ran.result.structuredContent, { fine: true })
+      assert.strictEqual(ran.result.resultType, "complete")
+      const [session, operation] = called[0]!
+      assert.strictEqual(session, own)
+      assert.deepStrictEqual(operation.input, { command: "ls" })
+    }),
+  )
+
+  it.scopedLive(
+    "answers a call without a session, or with a foreign one, with what to do, and runs nothing",
+    () =>
+      Effect.gen(function* () {
+        const { called, url } = yield* serve()
+        for (const [more, code] of [
+          [{}, "session_required"],
+          [{ session_id: foreign }, "session_not_found"],
+          [{ session_id: 7 }, "invalid_arguments"],
+        ] as const) {
+          const answer = yield* ask(url, exec(more))
+          assert.isTrue(answer.result.isError)
+          assert.strictEqual(said(answer).code, code)
+        }
+        assert.include(said(yield* ask(url, exec())).next, "open_session")
+        const closing = { method: "tools/call", params: { name: "close_session", arguments: {} } }
+        assert.strictEqual(said(yield* ask(url, closing)).code, "session_required")
+        const { error } = yield* ask(url, { method: "tools/call", params: { name: "rm", arguments: {} } })
+        assert.strictEqual(error.code, -32602)
+        assert.lengthOf(called, 0)
+      }),
+  )
+
+  it.scopedLive("tells progress on the answer's stream under the token of the call, then its end", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve((operation, listener) =>
+        Effect.gen(function* () {
+          for (let seq = 1; seq <= 3; seq++) {
+            yield* listener!(
+              { seq, event: { _tag: "Progress", progress: seq * 10, message: `${seq}` } },
+              operation.origin,
+            )
+          }
+          return answer
+        }),
+      )
+      const stream = yield* EventStream.open(url, worded(exec({ session_id: own }, { progressToken: "p" })))
+      assert.include(stream.type, "text/event-stream")
+      const events = yield* EventStream.rest(stream)
+      assert.isTrue(events.every(({ id, retry }) => id === undefined && retry === undefined))
+      const messages = events.map(({ data }) => JSON.parse(data))
+      assert.deepStrictEqual(
+        messages.slice(0, -1).map(({ method, params }) => [method, params]),
+        [1, 2, 3].map((seq) => [
+          "notifications/progress",
+          { progressToken: "p", progress: seq * 10, message: `${seq}` },
+        ]),
+      )
+      assert.deepStrictEqual(
+        [messages.at(-1).id, messages.at(-1).result.structuredContent],
+        [7, { fine: true }],
+      )
+    }),
+  )
+
+  it.scopedLive("answers with JSON alone where the client takes no stream", () =>
+    Effect.gen(function* () {
+      const event: NumberedEvent = { seq: 1, event: { _tag: "Progress", progress: 1, message: "1" } }
+      const { url } = yield* serve((operation, listener) =>
+        Effect.as(listener?.(event, operation.origin) ?? Effect.void, answer),
+      )
+      const { result, type } = yield* ask(url, {
+        ...exec({ session_id: own }, { progressToken: "p" }),
+        headers: { accept: "application/json" },
+      })
+      assert.include(type, "application/json")
+      assert.deepStrictEqual(result.structuredContent, { fine: true })
+    }),
+  )
+
+  it.scopedLive("answers what takes longer by a stream, also without progress", () =>
+    Effect.gen(function* () {
+      const end = yield* Deferred.make<void>()
+      const { url } = yield* serve(() => Effect.as(Deferred.await(end), answer))
+      const stream = yield* EventStream.open(url, worded(exec({ session_id: own })))
+      assert.deepStrictEqual([stream.status, stream.type], [200, "text/event-stream"])
+      yield* Deferred.succeed(end, undefined)
+      const [only, ...others] = yield* EventStream.rest(stream)
+      assert.lengthOf(others, 0)
+      assert.deepStrictEqual(JSON.parse(only!.data).result.structuredContent, { fine: true })
+    }),
+  )
+
+  it.scopedLive("holds a few events back for a client that does not read, and loses none", () =>
+    Effect.gen(function* () {
+      const many = 600
+      let told = 0
+      const { url } = yield* serve((operation, listener) =>
+        Effect.gen(function* () {
+          for (let seq = 1; seq <= many; seq++) {
+            yield* listener!(
+              { seq, event: { _tag: "Progress", progress: seq, message: "x".repeat(65_536) } },
+              operation.origin,
+            )
+            told = seq
+          }
+          return answer
+        }),
+      )
+      const { body, headers, method } = worded(exec({ session_id: own }, { progressToken: "p" }))
+      const response = yield* Effect.promise(() =>
+        fetch(url, { method, headers, body: JSON.stringify(body) }),
+      )
+      let before = -1
+      yield* until(
+        Effect.delay(
+          Effect.sync(() => told),
+          "200 millis",
+        ),
+        (now) => {
+          const still = now === before
+          before = now
+          return still
+        },
+      )
+      assert.isBelow(told, many / 2)
+      const text = yield* Effect.promise(() => response.text())
+      const progress = [...text.matchAll(/"progress":(\d+)/g)].map(([, at]) => Number(at))
+      assert.deepStrictEqual(
+        progress,
+        Array.from({ length: many }, (_, index) => index + 1),
+      )
+    }),
+  )
+
+  it.scopedLive("cancels what a client waits for when that goes away, and nothing else", () =>
+    Effect.gen(function* () {
+      const { called, cancelled, url } = yield* serve(({ input }) =>
+        (input as { command: string }).command === "ls" ? Effect.succeed(answer) : Effect.never,
+      )
+      yield* ask(url, exec({ session_id: own }))
+      const waiting = yield* EventStream.open(url, worded(exec({ session_id: own, command: "wait" })))
+      const other = yield* EventStream.open(url, worded(exec({ session_id: own, command: "wait too" })))
+      yield* waiting.cut
+      yield* until(
+        Effect.sync(() => cancelled.length),
+        (count) => count > 0,
+      )
+      yield* ask(url, exec({ session_id: own }))
+      const { origin } = called[1]![1]
+      assert.deepStrictEqual(cancelled, [[own, origin!.connection, 7]])
+      assert.strictEqual(new Set(called.map(([, { origin }]) => origin!.connection)).size, 4)
+      yield* other.cut
+      yield* until(
+        Effect.sync(() => cancelled.length),
+        (count) => count === 2,
+      )
+    }),
+  )
+
+  it.scopedLive("cancels also before anything was answered", () =>
+    Effect.gen(function* () {
+      const { called, cancelled, url } = yield* serve(() => Effect.never)
+      const { body, ...request } = worded(exec({ session_id: own }))
+      const asking = yield* Effect.fork(
+        Http.send(url, {
+          ...request,
+          headers: { ...request.headers, accept: "application/json" },
+          body: JSON.stringify(body),
+        }),
+      )
+      yield* until(
+        Effect.sync(() => called.length),
+        (count) => count === 1,
+      )
+      yield* asking.interruptAsFork(asking.id())
+      yield* until(
+        Effect.sync(() => cancelled.length),
+        (count) => count === 1,
+      )
+    }),
+  )
+
+  it.scopedLive("answers a call whose operation was cancelled by another that joined it", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(() => Effect.succeed({ _tag: "Cancelled" }))
+      assert.strictEqual(said(yield* ask(url, exec({ session_id: own }))).code, "cancelled")
+    }),
+  )
+
+  it.scopedLive("answers for a node that leaves, and lets the operation go on", () =>
+    Effect.gen(function* () {
+      const { cancelled, leaving, url } = yield* serve(() => Effect.never)
+      const waiting = yield* EventStream.open(url, worded(exec({ session_id: own })))
+      yield* Deferred.succeed(leaving, undefined)
+      const [event] = yield* EventStream.rest(waiting)
+      assert.strictEqual(said(JSON.parse(event!.data)).code, "node_leaving")
+      yield* ask(url, { method: "tools/list" })
+      assert.lengthOf(cancelled, 0)
+    }),
+  )
+
+  it.scopedLive("carries the operation id that a client gives its call", () =>
+    Effect.gen(function* () {
+      const { called, url } = yield* serve()
+      yield* ask(url, exec({ session_id: own }, { "io.codegen-mcp/operation-id": "mine-1" }))
+      assert.strictEqual(called[0]?.[1].id, "mine-1" as OperationId)
+    }),
+  )
+
+  it.scopedLive("shows sessions as resources, and the files of each under its id", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(({ tool, input }) => {
+        const { path, pattern } = input as { path?: string; pattern?: string }
+        if (tool === "resource_paths") {
+          const paths = ["a b.txt", "src/x.py"].filter((path) => path.startsWith(pattern!.replace("**", "")))
+          return Effect.succeed({ ...answer, output: { paths, truncated: false } })
+        }
+        return Effect.succeed(
+          path === "a b.txt"
+            ? { ...answer, output: { base64: Buffer.from("text").toString("base64") } }
+            : {
+                _tag: "Failed",
+                state: "failed",
+                failure: failureOf(new FileError({ path: path!, reason: "missing" })),
+              },
+        )
+      })
+      const read = (uri: string) => ask(url, { method: "resources/read", params: { uri } })
+      const { result } = yield* ask(url, { method: "resources/list" })
+      const uri = `workspace://${own}/`
+      assert.deepStrictEqual(
+        result.resources.map((resource: { uri: string }) => resource.uri),
+        [uri],
+      )
+      assert.strictEqual(result.cacheScope, "private")
+      const [listed] = (yield* read(uri)).result.contents
+      assert.deepInclude(listed, {
+        mimeType: "text/uri-list",
+        text: `${uri}a%20b.txt\r\n${uri}src/x.py\r\n`,
+      })
+      const file = yield* read(`${uri}a%20b.txt`)
+      assert.deepStrictEqual(file.result.contents, [
+        { uri: `${uri}a%20b.txt`, mimeType: "text/plain", text: "text" },
+      ])
+      for (const missing of [`${uri}none`, `workspace://${foreign}/a%20b.txt`]) {
+        const { error } = yield* read(missing)
+        assert.deepStrictEqual([error.code, error.data], [-32602, { uri: missing }])
+      }
+      for (const wrong of ["workspace:///a", "file:///etc/passwd", `${uri}%`]) {
+        const { error } = yield* read(wrong)
+        assert.deepStrictEqual([error.code, error.data], [-32602, { code: "unknown_resource" }])
+      }
+      const { resourceTemplates } = (yield* ask(url, { method: "resources/templates/list" })).result
+      const complete = (argument: object, context = {}) =>
+        Effect.map(
+          ask(url, {
+            method: "completion/complete",
+            params: {
+              ref: { type: "ref/resource", uri: resourceTemplates[0].uriTemplate },
+              argument,
+              context: { arguments: context },
+            },
+          }),
+          ({ result }) => result.completion.values,
+        )
+      assert.deepStrictEqual(yield* complete({ name: "session_id", value: "s_0" }), [own])
+      assert.deepStrictEqual(yield* complete({ name: "session_id", value: "x" }), [])
+      assert.deepStrictEqual(yield* complete({ name: "path", value: "src/" }, { session_id: own }), [
+        "src/x.py",
+      ])
+      assert.deepStrictEqual(yield* complete({ name: "path", value: "src/" }), [])
+    }),
+  )
+
+  it.scopedLive("has its prompts", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve()
+      const { result } = yield* ask(url, { method: "prompts/list" })
+      assert.lengthOf(result.prompts, 3)
+      const got = yield* ask(url, {
+        method: "prompts/get",
+        params: { name: "fix_failing_test", arguments: { command: "pytest -x" } },
+      })
+      assert.include(got.result.messages[0].content.text, "pytest -x")
+      const { error } = yield* ask(url, { method: "prompts/get", params: { name: "none" } })
+      assert.strictEqual(error.code, -32602)
+    }),
+  )
+
+  it.scopedLive("takes a notification, and answers a subscription with nothing to subscribe to", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve()
+      const { body, headers } = worded({ method: "notifications/cancelled", params: { requestId: 7 } })
+      const { id: _, ...notification } = body
+      const taken = yield* Http.send(url, { method: "POST", headers, body: JSON.stringify(notification) })
+      assert.deepStrictEqual([taken.status, taken.text], [202, ""])
+      const listening = yield* EventStream.open(
+        url,
+        worded({ method: "subscriptions/listen", params: { notifications: { toolsListChanged: true } } }),
+      )
+      const messages = (yield* EventStream.rest(listening)).map(({ data }) => JSON.parse(data))
+      assert.deepStrictEqual(
+        messages.map(({ method, params, result }) => [method, params?.notifications, result?.resultType]),
+        [
+          ["notifications/subscriptions/acknowledged", {}, undefined],
+          [undefined, undefined, "complete"],
+        ],
+      )
+    }),
+  )
+})
