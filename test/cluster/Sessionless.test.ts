@@ -1,9 +1,11 @@
 /** The session-less revision by the 2.x client, beside clients of the older ones, through nodes that own no session. */
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
+import * as Project from "../../scripts/process/Project.ts"
 import { operationIdKey } from "../../src/domain/Identity.ts"
 import { exec } from "../../src/tools/Exec.ts"
 import { listSessions } from "../../src/tools/ListSessions.ts"
@@ -162,6 +164,29 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
         )
         assert.strictEqual((yield* own.call("read_file", { session_id, path: "secret" })).said.content, "x")
       }),
+    )
+
+    it.scoped(
+      "a client that negotiates on a pipe is served by a connection, which has a session of its own",
+      () =>
+        Effect.gen(function* () {
+          const { mcpUrl } = yield* TestCluster
+          const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode: "auto" } })
+          const transport = new StdioClientTransport({
+            command: process.execPath,
+            args: [Project.built("main.js"), "stdio", "--url", mcpUrl],
+            env: { CODEGEN_MCP_TOKEN: anne },
+          })
+          yield* Effect.acquireRelease(
+            Effect.promise(() => client.connect(transport)),
+            () => Effect.promise(() => client.close()),
+          )
+          assert.strictEqual(client.getProtocolEra(), "legacy")
+          const { structuredContent } = yield* Effect.promise(() =>
+            client.callTool({ name: "exec", arguments: { command: "echo on" } }),
+          )
+          assert.deepInclude(structuredContent as object, { stdout: "on\n" })
+        }),
     )
 
     it.scoped("a call tells its output as it comes", () =>
