@@ -32,7 +32,7 @@ export const calls: Bench = {
 
       const one = clientOf(clients, 0)
       yield* one.call(writeFile, { path, content })
-      const engineExec = yield* EngineExec.make(engine.docker, clusterId)
+      const [engineExec = Effect.void] = yield* EngineExec.make(engine.docker, clusterId, 1)
       const probes = probesOf(clients, engineExec)
       yield* step(`Measuring; ${owner} owns the session, ${nodes[0]?.id} is called …`)
       yield* sample(probes, { clients: 1, block: 1, rounds: 10, budgetMs: 5000 })

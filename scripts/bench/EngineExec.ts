@@ -10,18 +10,20 @@ import { labels } from "../../src/sandbox/Specification.ts"
 import { StartError } from "../process/StartError.ts"
 import { call, type EngineFailure } from "../setup/EngineStream.ts"
 
-/** Starts a twin of the cluster's one sandbox; the effect it gives runs `true` there, to its end. */
+/** Starts as many twins of a sandbox of the cluster; the effects it gives run `true` there, to its end. */
 export const make = (
   docker: Dockerode,
   clusterId: string,
-): Effect.Effect<Effect.Effect<void, StartError>, StartError, Scope.Scope> =>
+  count: number,
+): Effect.Effect<ReadonlyArray<Effect.Effect<void, StartError>>, StartError, Scope.Scope> =>
   Effect.gen(function* () {
     const [original] = yield* call(() =>
       docker.listContainers({ filters: { label: [`${labels.cluster}=${clusterId}`] } }),
     )
-    return yield* startTwin(docker, yield* describe(docker, original?.Id ?? ""))
+    const spec = yield* describe(docker, original?.Id ?? "")
+    return yield* Effect.replicateEffect(startTwin(docker, spec), count)
   }).pipe(
-    Effect.map((twin) => Effect.catchTag(runTrue(twin), "EngineFailure", refused)),
+    Effect.map((twins) => twins.map((twin) => Effect.catchTag(runTrue(twin), "EngineFailure", refused))),
     Effect.catchTag("EngineFailure", refused),
   )
 

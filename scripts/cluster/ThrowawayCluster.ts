@@ -36,6 +36,8 @@ export const start = (options: {
   readonly nodes: number
   /** Whether system packages may be installed. */
   readonly install: boolean
+  /** More settings for every node, as environment variables. */
+  readonly env?: Readonly<Record<string, string>>
 }): Effect.Effect<ThrowawayCluster, StartError, Scope.Scope> =>
   Effect.gen(function* () {
     const startedAt = Date.now()
@@ -56,7 +58,7 @@ export const start = (options: {
       nodes: options.nodes,
       databaseUrl: postgres.url,
       sandboxImage: image,
-      env: machine.environment,
+      env: { ...machine.environment, ...options.env },
       runFolder,
       announce: true,
       token,

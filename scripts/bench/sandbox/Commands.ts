@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import * as EngineExec from "../EngineExec.ts"
 import { percentile, sample, type Samples } from "../Sampling.ts"
 import * as Node from "./Node.ts"
-import { row } from "./Row.ts"
+import { row } from "../Row.ts"
 
 /** Sandboxes, and containers beside them. */
 const count = 8

@@ -5,7 +5,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as ChargedMemory from "./ChargedMemory.ts"
 import * as Node from "./Node.ts"
-import { median, row } from "./Row.ts"
+import { median, row } from "../Row.ts"
 
 /** Small ones, so that the machine need not have what all together were promised. */
 export const settings = {

@@ -6,7 +6,7 @@ import { Sandboxes } from "../../../src/sandbox/Sandboxes.ts"
 import { StartError } from "../../process/StartError.ts"
 import * as EngineExec from "../EngineExec.ts"
 import * as Node from "./Node.ts"
-import { median, row } from "./Row.ts"
+import { median, row } from "../Row.ts"
 
 /** The size of the pool. */
 const size = 20

@@ -11,7 +11,7 @@ import { StartError } from "../../process/StartError.ts"
 import * as EngineExec from "../EngineExec.ts"
 import { sample } from "../Sampling.ts"
 import * as Node from "./Node.ts"
-import { median, row } from "./Row.ts"
+import { median, row } from "../Row.ts"
 
 export const transfers = (docker: Dockerode) =>
   Effect.gen(function* () {

@@ -1,7 +1,7 @@
 /** One line of the results: our number, what it is measured against, and what it has to be. */
 import { cpus, loadavg } from "node:os"
-import type { Result } from "../Bench.ts"
-import { percentile } from "../Sampling.ts"
+import type { Result } from "./Bench.ts"
+import { percentile } from "./Sampling.ts"
 
 /** `ratio` is ours divided by the baseline. */
 interface Target {

@@ -1,0 +1,26 @@
+/**
+ * What a call over MCP takes that comes in at a node which does not own its session, beside the engine's own exec;
+ * where its time goes; and what sessions and streams cost that do nothing. `mcp/` has the measurements.
+ */
+import { Effect } from "effect"
+import { step } from "../process/Progress.ts"
+import type { Bench } from "./Bench.ts"
+import { calls } from "./mcp/Calls.ts"
+import { idleSessions, idleStreams } from "./mcp/Idle.ts"
+import * as Site from "./mcp/Site.ts"
+
+export const mcp: Bench = {
+  name: "mcp",
+  summary: "calls over MCP at a node that does not own the session, where their time goes, and memory",
+  measure: (options) =>
+    Effect.gen(function* () {
+      const site = yield* Site.start(options)
+      yield* step("Measuring memory …")
+      // First: later the nodes hold what measuring left behind.
+      const ofSessions = yield* idleSessions(site)
+      const ofStreams = yield* idleStreams(site)
+      yield* step("Measuring calls …")
+      const ofCalls = yield* calls(site)
+      return [...ofCalls, ...ofSessions, ...ofStreams]
+    }),
+}
