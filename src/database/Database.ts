@@ -13,6 +13,7 @@ import { template } from "./migrations/0002_template.ts"
 import { origin } from "./migrations/0003_origin.ts"
 import { clientState } from "./migrations/0004_client_state.ts"
 import { connectionsOfPrincipal } from "./migrations/0005_connections_of_principal.ts"
+import * as PreparedPool from "./PreparedPool.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
 export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
@@ -29,11 +30,13 @@ export const layer = Layer.unwrapScoped(
   Effect.gen(function* () {
     const url = yield* settings.databaseUrl.config
     const maxConnections = yield* settings.databasePool.config
-    const pool = PgClient.layer({
-      url,
-      maxConnections,
-      connectTimeout: "5 seconds",
-      applicationName: "codegen-mcp",
+    const pool = PgClient.layerFromPool({
+      acquire: PreparedPool.make({
+        connectionString: Redacted.value(url),
+        maxConnections,
+        connectTimeout: "5 seconds",
+        applicationName: "codegen-mcp",
+      }),
     })
     return Layer.effectDiscard(migrate).pipe(
       Layer.provideMerge(pool),

@@ -29,6 +29,24 @@ describe("Database", () => {
     }),
   )
 
+  it.scopedLive("plans a statement with parameters once a connection, however often it is used", () =>
+    Effect.gen(function* () {
+      const url = yield* TestDatabase.make
+      const [numbers, prepared] = yield* Effect.flatMap(SqlClient.SqlClient, (sql) =>
+        sql.withTransaction(
+          Effect.all([
+            Effect.forEach([1, 2, 3], (n) => sql<{ n: number }>`SELECT ${n}::int + 1 AS n`),
+            sql<{ uses: number }>`
+              SELECT (generic_plans + custom_plans)::int AS uses FROM pg_prepared_statements
+              WHERE statement LIKE '%::int + 1 AS n'`,
+          ]),
+        ),
+      ).pipe(Effect.provide(database(url)))
+      assert.deepStrictEqual(numbers.flat(), [{ n: 2 }, { n: 3 }, { n: 4 }])
+      assert.deepStrictEqual(prepared, [{ uses: 3 }])
+    }),
+  )
+
   it.live("says where Postgres was looked for, and no password", () =>
     Effect.gen(function* () {
       for (const url of [
