@@ -52,8 +52,14 @@ export class Catalogue extends Context.Tag("codegen-mcp/mcp/Catalogue")<
     Catalogue,
     Effect.map(Registry, ({ listed }) => ({
       tools: listingOf(listed),
-      prompts: Prompts,
-      resources: Resources,
+      prompts: { listing: Prompts.listing, get: Prompts.get },
+      resources: {
+        templates: Resources.templates,
+        list: Resources.list,
+        read: Resources.read,
+        complete: Resources.complete,
+        isResource: Resources.isResource,
+      },
     })),
   )
 }

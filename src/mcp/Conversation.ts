@@ -23,7 +23,7 @@ import { refuse } from "./Refusal.ts"
 import { UnknownResource } from "./Resources.ts"
 import { ToolCalls } from "./ToolCalls.ts"
 
-export interface Welcome {
+interface Welcome {
   readonly answer: JSONRPCMessage
   /** What is known of the client now; undefined where the answer is an error. */
   readonly hello: ClientHello | undefined
