@@ -3,6 +3,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Runtime from "@effect/platform/Runtime"
 import { Cause, Console, Effect, Exit, Option, Predicate } from "effect"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { serverInfo } from "./mcp/ServerInfo.ts"
 import { explain, UsageError } from "./node/StartFailure.ts"
@@ -16,7 +17,7 @@ const serve = Effect.flatMap(
 const help = `codegen-mcp serves sandboxes over the Model Context Protocol, as one node of a cluster.
 
 Usage: codegen-mcp [serve] [--help] [--version]
-       codegen-mcp stdio --url URL    serve one client on a pipe; see codegen-mcp stdio --help
+       codegen-mcp stdio [--url URL]    serve one client on a pipe; see codegen-mcp stdio --help
 
 Settings, by environment variable [default]:
 ${describeSettings()}
@@ -26,8 +27,11 @@ Sizes are in bytes; times are written as \`10 seconds\`.`
 const stdio = (args: ReadonlyArray<string>) =>
   Effect.flatMap(
     Effect.promise(() => import("./mcp/stdio/Stdio.ts")),
-    ({ help, run }) => (args.some((arg) => arg === "--help" || arg === "-h") ? Console.log(help) : run(args)),
+    ({ help, run }) =>
+      args.some((arg) => arg === "--help" || arg === "-h") ? Console.log(help) : run(args, launcher),
   )
+
+const launcher = fileURLToPath(new URL("scripts/single.js", import.meta.url))
 
 const commandLine = Effect.suspend((): Effect.Effect<void, unknown> => {
   const [command, ...args] = process.argv.slice(2)

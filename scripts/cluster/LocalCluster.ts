@@ -3,7 +3,6 @@
  * together, then the balancer. A node that dies stays dead until someone adds it again.
  */
 import { Effect, ExecutionStrategy, Ref, Scope } from "effect"
-import { createHash } from "node:crypto"
 import { connect } from "node:net"
 import { join } from "node:path"
 import * as Child from "../process/Child.ts"
@@ -14,6 +13,7 @@ import { step } from "../process/Progress.ts"
 import { StartError } from "../process/StartError.ts"
 import type { ClusterState } from "./ClusterState.ts"
 import * as LocalNode from "./LocalNode.ts"
+import * as NodeSettings from "./NodeSettings.ts"
 import * as RunFolder from "./RunFolder.ts"
 import * as StateFile from "./StateFile.ts"
 
@@ -64,7 +64,11 @@ export const start = (options: LocalClusterOptions): Effect.Effect<LocalCluster,
   Effect.gen(function* () {
     const runFolder = options.runFolder ?? (yield* RunFolder.make)
     const stateFile = options.stateFile ?? join(runFolder, "state.json")
-    const settings = { ...options.env, SANDBOX_IMAGE: options.sandboxImage, ...tokens(options.token) }
+    const settings = {
+      ...options.env,
+      SANDBOX_IMAGE: options.sandboxImage,
+      ...(options.token === undefined ? {} : NodeSettings.guardedBy(options.token)),
+    }
     const scope = yield* Effect.scope
     const live = yield* Ref.make<ReadonlyMap<string, LocalNode.LocalNode>>(new Map())
 
@@ -148,9 +152,6 @@ export const withNode = (state: ClusterState, entry: ClusterState["nodes"][numbe
 })
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
-
-const tokens = (token: string | undefined): Record<string, string> =>
-  token === undefined ? {} : { API_TOKENS: `owner:${createHash("sha256").update(token).digest("hex")}` }
 
 /** Says that a node died, unless all are being stopped. */
 const watch = ({ child, entry }: LocalNode.LocalNode, closing: Ref.Ref<boolean>) =>

@@ -1,5 +1,5 @@
 /** `scripts/start`: all that a cluster on this machine needs, until Ctrl-C. */
-import { Config, Effect, Option, Redacted } from "effect"
+import { Config, Effect } from "effect"
 import type { Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
@@ -8,9 +8,9 @@ import * as Port from "../process/Port.ts"
 import { isLoopback } from "../../src/domain/Loopback.ts"
 import * as Project from "../process/Project.ts"
 import { step } from "../process/Progress.ts"
-import { StartError } from "../process/StartError.ts"
-import * as EmbeddedPostgres from "../setup/EmbeddedPostgres.ts"
+import type { StartError } from "../process/StartError.ts"
 import * as Machine from "../setup/Machine.ts"
+import * as ClusterDatabase from "./ClusterDatabase.ts"
 import * as LocalCluster from "./LocalCluster.ts"
 import { followLogs } from "./NodeLogs.ts"
 import * as NodeSettings from "./NodeSettings.ts"
@@ -26,11 +26,7 @@ export const startCluster = (
     const listenPort = options.port ?? port
     yield* Port.check(host, listenPort)
     const machine = yield* Machine.prepare(options)
-    const url = yield* Option.match(databaseUrl, {
-      onSome: (url) => Effect.succeed(Redacted.value(url)),
-      onNone: () =>
-        Effect.map(EmbeddedPostgres.start(join(Project.data, "postgres")), (postgres) => postgres.url),
-    })
+    const url = yield* ClusterDatabase.acquire(databaseUrl, join(Project.data, "postgres"))
     const runFolder = yield* RunFolder.make
     const token = isLoopback(host) || apiTokens.length > 0 ? undefined : randomBytes(32).toString("base64url")
     if (options.verbose) yield* followLogs(runFolder, options.nodes)
@@ -57,18 +53,9 @@ export const startCluster = (
 const configured = Config.all({
   host: settings.httpHost.config,
   port: settings.httpPort.config,
-  databaseUrl: Config.option(settings.databaseUrl.config),
+  databaseUrl: ClusterDatabase.chosen,
   apiTokens: settings.apiTokens.config,
-}).pipe(
-  Effect.mapError(
-    (cause) =>
-      new StartError({
-        problem: `A setting in the environment is wrong: ${String(cause).replace(/^\(|\)$/g, "")}.`,
-        remedy: "Correct it, or unset it.",
-        cause,
-      }),
-  ),
-)
+}).pipe(Effect.mapError(NodeSettings.wrong))
 
 const greeting = ({ mcpUrl, stateFile }: LocalCluster.LocalCluster, token: string | undefined) => {
   const headers = token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } }

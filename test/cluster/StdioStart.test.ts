@@ -46,7 +46,7 @@ describe("codegen-mcp stdio, at its start,", () => {
   )
 
   for (const [what, args, sentence] of [
-    ["no address", [], /^codegen-mcp: Say where the cluster serves MCP, as in --url .*\n$/],
+    ["a token and no address", ["--token", "geheim"], /^codegen-mcp: --token goes with --url\. .*\n$/],
     ["no web address", ["--url", "file:///etc"], /^codegen-mcp: --url must be an address .*\n$/],
     ["a user in the address", ["--url", "http://u:geheim@h/mcp"], /without user or password.*\n$/],
     ["an unknown option", ["--token", "geheim", "--verbose"], /^codegen-mcp: The options are .*\n$/],

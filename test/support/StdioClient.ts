@@ -23,11 +23,10 @@ interface StdioClient {
   ) => Effect.Effect<Record<string, unknown>>
 }
 
-const program = (url: string, args: ReadonlyArray<string>) => [
+const program = (url: string | undefined, args: ReadonlyArray<string>) => [
   Project.built("main.js"),
   "stdio",
-  "--url",
-  url,
+  ...(url === undefined ? [] : ["--url", url]),
   ...args,
 ]
 
@@ -87,9 +86,9 @@ interface Message {
   readonly error?: { readonly code: number; readonly message: string }
 }
 
-/** The bare pipe, for what no client says. A line that is no JSON is a defect. */
+/** The bare pipe, for what no client says. A line that is no JSON is a defect. Without a URL, it starts a node. */
 export const pipe = (
-  url: string,
+  url: string | undefined,
   args: ReadonlyArray<string> = [],
   env: Readonly<Record<string, string>> = {},
 ) =>

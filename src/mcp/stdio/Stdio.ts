@@ -1,6 +1,7 @@
 /**
- * `codegen-mcp stdio`: MCP over standard input and output, for one client, by way of a cluster that runs. It ends with
- * its client: when standard input ends, standard output breaks, or a signal comes. Its connection ends with it.
+ * `codegen-mcp stdio`: MCP over standard input and output, for one client, by way of a cluster that runs, or of a node
+ * of its own. It ends with its client: when standard input ends, standard output breaks, or a signal comes. Its
+ * connection ends with it, and so does a node of its own.
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Config, Deferred, Effect, Option, Redacted, Schema, Stream } from "effect"
@@ -9,13 +10,16 @@ import { SessionName } from "../../domain/Session.ts"
 import * as Bridge from "./Bridge.ts"
 import { Lines } from "./Lines.ts"
 import { maxLine } from "./Message.ts"
+import * as OwnNode from "./OwnNode.ts"
 import * as Upstream from "./Upstream.ts"
 
-export const help = `codegen-mcp stdio serves MCP over standard input and output, for one client, by way of a cluster that runs.
+export const help = `codegen-mcp stdio serves MCP over standard input and output, for one client, by way of a cluster that runs,
+or of a node that it starts on this machine and ends with its client.
 
-Usage: codegen-mcp stdio --url URL [--session NAME] [--token TOKEN]
+Usage: codegen-mcp stdio [--url URL [--token TOKEN]] [--session NAME]
 
-  --url URL        where the cluster serves MCP, such as http://127.0.0.1:8080/mcp
+  --url URL        where a cluster serves MCP, such as http://127.0.0.1:8080/mcp. Without, a node is started here: it
+                   needs a Docker engine, and takes DATABASE_URL (or else brings a Postgres) and other settings from the environment.
   --session NAME   join your session of that name, or make it: its files are there again the next time.
                    Without, a session is made, and goes with its files when the client ends.
   --token TOKEN    a bearer token of the cluster; anyone on this machine can read it in the list of processes
@@ -31,8 +35,9 @@ export class StdioUsage extends Schema.TaggedError<StdioUsage>()("StdioUsage", {
 }
 
 interface Options {
-  readonly url: URL
-  readonly token: Option.Option<Redacted.Redacted>
+  /** None where a node is to be started. */
+  readonly cluster: Upstream.UpstreamOptions | undefined
+  readonly session: string | undefined
   readonly isNamed: boolean
 }
 
@@ -43,17 +48,19 @@ export const parse = (args: ReadonlyArray<string>): Effect.Effect<Options, Stdio
       try: () => parseArgs({ args: [...args], options: { url: text, session: text, token: text } }),
       catch: () => usage("The options are --url URL, --session NAME and --token TOKEN."),
     })
+    const { session } = values
+    if (session !== undefined && Option.isNone(decodeName(session))) {
+      return yield* usage("--session takes 1 to 64 letters, digits, “.”, “_” and “-”.")
+    }
     if (values.url === undefined) {
-      return yield* usage("Say where the cluster serves MCP, as in --url http://127.0.0.1:8080/mcp.")
+      if (values.token !== undefined) return yield* usage("--token goes with --url.")
+      return { cluster: undefined, session, isNamed: session !== undefined }
     }
     const url = URL.canParse(values.url) ? new URL(values.url) : undefined
     if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
       return yield* usage("--url must be an address as http://127.0.0.1:8080/mcp, without user or password.")
     }
-    if (values.session !== undefined && Option.isNone(decodeName(values.session))) {
-      return yield* usage("--session takes 1 to 64 letters, digits, “.”, “_” and “-”.")
-    }
-    if (values.session !== undefined) url.searchParams.set("session", values.session)
+    if (session !== undefined) url.searchParams.set("session", session)
     const inherited = yield* Effect.orElseSucceed(
       Config.option(Config.nonEmptyString("CODEGEN_MCP_TOKEN")),
       Option.none,
@@ -62,23 +69,28 @@ export const parse = (args: ReadonlyArray<string>): Effect.Effect<Options, Stdio
     if (Option.exists(token, (token) => !/^[!-~]+$/.test(token))) {
       return yield* usage("The token has characters that no token has: give it without spaces or quotes.")
     }
-    return { url, token: Option.map(token, Redacted.make), isNamed: url.searchParams.has("session") }
+    const cluster = { url, token: Option.map(token, Redacted.make) }
+    return { cluster, session, isNamed: url.searchParams.has("session") }
   })
 
-export const run = (args: ReadonlyArray<string>): Effect.Effect<void, StdioUsage> =>
+/** Serves until the client ends. `launcher` is the program that starts a node. */
+export const run = (args: ReadonlyArray<string>, launcher: string): Effect.Effect<void, StdioUsage> =>
   Effect.gen(function* () {
-    const { isNamed, token, url } = yield* parse(args)
+    const { cluster, isNamed, session } = yield* parse(args)
     const gone = yield* Deferred.make<void>()
     const end = () => Deferred.unsafeDone(gone, Effect.void)
     process.stdout.on("error", end)
     process.stderr.on("error", () => undefined)
     const bridge = yield* Bridge.make({
-      upstream: Upstream.make({ url, token }),
+      upstream:
+        cluster === undefined
+          ? yield* OwnNode.start({ launcher, session, startMs: setUpMs })
+          : Upstream.make(cluster),
       write: (line) =>
         Effect.async((resume) => void process.stdout.write(`${line}\n`, () => resume(Effect.void))),
       log: (sentence) => Effect.sync(() => void process.stderr.write(`codegen-mcp: ${sentence}\n`)),
       isNamed,
-      startMs,
+      startMs: cluster === undefined ? setUpMs + startMs : startMs,
       answerMs,
     })
     const lines = new Lines(maxLine)
@@ -102,6 +114,9 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<void, StdioUsage
 /** For how long a cluster may be silent, in milliseconds: at first less than clients wait for `initialize` (10 s). */
 const startMs = 8_000
 const answerMs = 60_000
+
+/** For how long a node of its own may be set up: less than most clients wait (30 s). */
+const setUpMs = 25_000
 
 const text = { type: "string" } as const
 const decodeName = Schema.decodeOption(SessionName)
