@@ -22,6 +22,8 @@ const scripts = readdirSync(join(root, "scripts"))
   .map((name) => ({ in: join(root, "scripts", name), out: `scripts/${basename(name, ".ts")}` }))
 const node = { in: join(root, "src/main.ts"), out: "main" }
 
+const bridge = { in: join(root, "src/bridge.ts"), out: "bridge/bridge" }
+
 const agent = { in: join(root, "src/agent/main.ts"), out: "agent/agent" }
 
 /** Beside the agent's bundle stands koffi's library alone, without the package that looks for it. */
@@ -33,6 +35,15 @@ const koffi = {
       contents: `process.dlopen(module, require("node:path").join(__dirname, "koffi.node"))`,
     }))
   },
+}
+
+/** Dependencies too; what dockerode needs for ssh alone, and pg for libpq, stays outside. */
+const alone = {
+  external: ["ssh2", "pg-native"],
+  banner: {
+    js: `import { createRequire as nodeRequire } from "node:module";const require = nodeRequire(import.meta.url);`,
+  },
+  legalComments: "none",
 }
 
 const common = {
@@ -70,19 +81,15 @@ try {
     build({
       ...common,
       entryPoints: [node],
-      // Its dependencies too: a node then loads few files instead of a thousand. What dockerode needs for ssh alone,
-      // and pg for libpq, stays outside.
+      // A node then loads few files instead of a thousand.
+      ...alone,
       // What is imported on demand is a file apart, so that a command loads what it needs.
       splitting: true,
       chunkNames: "chunks/[name]-[hash]",
-      external: ["ssh2", "pg-native"],
-      banner: {
-        js: `import { createRequire as nodeRequire } from "node:module";const require = nodeRequire(import.meta.url);`,
-      },
-      legalComments: "none",
       // Reading a map of this size would double a node's memory; the bundle keeps its names and lines.
       sourcemap: false,
     }),
+    build({ ...common, ...alone, entryPoints: [bridge], sourcemap: false, minify: true }),
     build({
       ...common,
       entryPoints: [agent],

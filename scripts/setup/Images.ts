@@ -16,9 +16,11 @@ import { step } from "../process/Progress.ts"
 import { StartError } from "../process/StartError.ts"
 
 interface Recipe {
-  readonly name: "sandbox" | "agent"
+  readonly name: "sandbox" | "agent" | "bridge"
   /** Of the project, each. */
   readonly files: ReadonlyArray<string>
+  /** Whether its packages of npm are to stand beside them. */
+  readonly npm: boolean
   /** What else the image depends on. */
   readonly madeOf: string
   /** The build's arguments, once the engine has what they name. */
@@ -32,6 +34,7 @@ export const sandbox = (engine: Engine, options: { readonly install: boolean }) 
     files: ["Dockerfile", "Dockerfile.ca", "package.json", "package-lock.json"].map(
       (file) => `docker/sandbox/${file}`,
     ),
+    npm: true,
     madeOf: `${BaseImage.published} ${certificates()}`,
     args: (stage) =>
       Effect.gen(function* () {
@@ -50,9 +53,26 @@ export const agent = (engine: Engine, sandboxImage: string) =>
       ...["Dockerfile", "package.json", "package-lock.json"].map((file) => `docker/agent/${file}`),
       ".codegen/build/agent/agent.js",
     ],
+    npm: true,
     madeOf: sandboxImage,
     args: () => Effect.succeed({ SANDBOX: sandboxImage }),
   })
+
+/** Gives the name of the image of this build's bridge, which the engine then has. */
+export const bridge = (engine: Engine, agentImage: string) =>
+  acquire(engine, {
+    name: "bridge",
+    files: ["docker/bridge/Dockerfile", "docker/bridge/package.json", ".codegen/build/bridge/bridge.js"],
+    npm: false,
+    madeOf: agentImage,
+    args: () => Effect.succeed({ AGENT: agentImage }),
+  })
+
+/** Gives an image of the engine one more name. */
+export const named = ({ docker }: Engine, image: string, repo: string): Effect.Effect<void, StartError> =>
+  Effect.asVoid(call(() => docker.getImage(image).tag({ repo, tag: "latest" }))).pipe(
+    Effect.catchTag("EngineFailure", unbuilt("bridge")),
+  )
 
 /** Copies an image, by its name, to another engine. */
 export const copy = (from: Engine, to: Engine, name: string): Effect.Effect<void, StartError> =>
@@ -84,13 +104,14 @@ const acquire = (engine: Engine, recipe: Recipe): Effect.Effect<string, StartErr
     return name
   }).pipe(Effect.scoped)
 
-const prepare = ({ architecture }: Engine, { files }: Recipe, stage: string) =>
+const prepare = ({ architecture }: Engine, { files, npm }: Recipe, stage: string) =>
   Effect.gen(function* () {
     yield* Effect.sync(() => {
       rmSync(stage, { recursive: true, force: true })
       mkdirSync(stage, { recursive: true })
       for (const file of files) cpSync(join(Project.root, file), join(stage, basename(file)))
     })
+    if (!npm) return
     yield* run({
       command: "npm",
       args: [
@@ -110,7 +131,7 @@ const prepare = ({ architecture }: Engine, { files }: Recipe, stage: string) =>
 
 const build = (engine: Engine, recipe: Recipe, name: string, stage: string, args: Record<string, string>) =>
   Effect.gen(function* () {
-    const src = [...recipe.files.map((file) => basename(file)), "node_modules"]
+    const src = [...recipe.files.map((file) => basename(file)), ...(recipe.npm ? ["node_modules"] : [])]
     yield* follow(engine.docker, () =>
       engine.docker.buildImage(
         { context: stage, src },

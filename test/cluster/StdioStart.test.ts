@@ -47,7 +47,7 @@ describe("codegen-mcp stdio, at its start,", () => {
 
   for (const [what, args, sentence] of [
     ["a token and no address", ["--token", "geheim"], /^codegen-mcp: --token goes with --url\. .*\n$/],
-    ["no web address", ["--url", "file:///etc"], /^codegen-mcp: --url must be an address .*\n$/],
+    ["no web address", ["--url", "file:///etc"], /^codegen-mcp: The cluster's URL must be .*\n$/],
     ["a user in the address", ["--url", "http://u:geheim@h/mcp"], /without user or password.*\n$/],
     ["an unknown option", ["--token", "geheim", "--verbose"], /^codegen-mcp: The options are .*\n$/],
     ["a bad name", ["--url", "http://h/mcp", "--session", "a b"], /^codegen-mcp: --session takes .*\n$/],

@@ -38,6 +38,10 @@ export const make = (limitMs: number) =>
     }
   })
 
+/** For how long a cluster may be silent, in milliseconds: at first less than clients wait for `initialize` (10 s). */
+export const startMs = 8_000
+export const answerMs = 60_000
+
 /** In milliseconds. */
 const shortest = 100
 const longest = 2000

@@ -4,13 +4,16 @@
  * connection ends with it, and so does a node of its own.
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Config, Deferred, Effect, Option, Redacted, Schema, Stream } from "effect"
+import { Deferred, Effect, Option, Schema, Stream } from "effect"
 import { parseArgs } from "node:util"
 import { SessionName } from "../../domain/Session.ts"
 import * as Bridge from "./Bridge.ts"
+import * as ClusterAddress from "./ClusterAddress.ts"
+import { BridgeUsage } from "./ClusterAddress.ts"
 import { Lines } from "./Lines.ts"
 import { maxLine } from "./Message.ts"
 import * as OwnNode from "./OwnNode.ts"
+import { answerMs, startMs } from "./Patience.ts"
 import * as Upstream from "./Upstream.ts"
 
 export const help = `codegen-mcp stdio serves MCP over standard input and output, for one client, by way of a cluster that runs,
@@ -25,14 +28,10 @@ Usage: codegen-mcp stdio [--url URL [--token TOKEN]] [--session NAME]
   --token TOKEN    a bearer token of the cluster; anyone on this machine can read it in the list of processes
 
 Environment:
+  CODEGEN_MCP_URL     the URL
   CODEGEN_MCP_TOKEN   the token, out of sight: better than --token
 
 Standard output carries the protocol alone; what else there is to say goes to standard error.`
-
-/** The command line cannot be followed; the process ends with code 2. */
-export class StdioUsage extends Schema.TaggedError<StdioUsage>()("StdioUsage", { message: Schema.String }) {
-  readonly exitCode = 2
-}
 
 interface Options {
   /** None where a node is to be started. */
@@ -41,40 +40,33 @@ interface Options {
   readonly isNamed: boolean
 }
 
-/** Reads the words after `stdio`. What is wrong is said without the token. */
-export const parse = (args: ReadonlyArray<string>): Effect.Effect<Options, StdioUsage> =>
+/** Reads the words after `stdio`. */
+export const parse = (args: ReadonlyArray<string>): Effect.Effect<Options, BridgeUsage> =>
   Effect.gen(function* () {
     const { values } = yield* Effect.try({
       try: () => parseArgs({ args: [...args], options: { url: text, session: text, token: text } }),
-      catch: () => usage("The options are --url URL, --session NAME and --token TOKEN."),
+      catch: () =>
+        new BridgeUsage({ message: "The options are --url URL, --session NAME and --token TOKEN." }),
     })
     const { session } = values
     if (session !== undefined && Option.isNone(decodeName(session))) {
-      return yield* usage("--session takes 1 to 64 letters, digits, “.”, “_” and “-”.")
+      return yield* new BridgeUsage({ message: "--session takes 1 to 64 letters, digits, “.”, “_” and “-”." })
     }
-    if (values.url === undefined) {
-      if (values.token !== undefined) return yield* usage("--token goes with --url.")
-      return { cluster: undefined, session, isNamed: session !== undefined }
+    const cluster = yield* ClusterAddress.read(values)
+    if (session !== undefined) cluster?.url.searchParams.set("session", session)
+    return {
+      cluster,
+      session,
+      isNamed: session !== undefined || cluster?.url.searchParams.has("session") === true,
     }
-    const url = URL.canParse(values.url) ? new URL(values.url) : undefined
-    if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
-      return yield* usage("--url must be an address as http://127.0.0.1:8080/mcp, without user or password.")
-    }
-    if (session !== undefined) url.searchParams.set("session", session)
-    const inherited = yield* Effect.orElseSucceed(
-      Config.option(Config.nonEmptyString("CODEGEN_MCP_TOKEN")),
-      Option.none,
-    )
-    const token = Option.orElse(Option.fromNullable(values.token), () => inherited)
-    if (Option.exists(token, (token) => !/^[!-~]+$/.test(token))) {
-      return yield* usage("The token has characters that no token has: give it without spaces or quotes.")
-    }
-    const cluster = { url, token: Option.map(token, Redacted.make) }
-    return { cluster, session, isNamed: url.searchParams.has("session") }
-  })
+  }).pipe(
+    Effect.mapError(
+      ({ message }) => new BridgeUsage({ message: `${message} See codegen-mcp stdio --help.` }),
+    ),
+  )
 
 /** Serves until the client ends. `launcher` is the program that starts a node. */
-export const run = (args: ReadonlyArray<string>, launcher: string): Effect.Effect<void, StdioUsage> =>
+export const run = (args: ReadonlyArray<string>, launcher: string): Effect.Effect<void, BridgeUsage> =>
   Effect.gen(function* () {
     const { cluster, isNamed, session } = yield* parse(args)
     const gone = yield* Deferred.make<void>()
@@ -111,13 +103,8 @@ export const run = (args: ReadonlyArray<string>, launcher: string): Effect.Effec
     Effect.tap(() => Effect.sync(() => void process.exit(0))),
   )
 
-/** For how long a cluster may be silent, in milliseconds: at first less than clients wait for `initialize` (10 s). */
-const startMs = 8_000
-const answerMs = 60_000
-
 /** For how long a node of its own may be set up: less than most clients wait (30 s). */
 const setUpMs = 25_000
 
 const text = { type: "string" } as const
 const decodeName = Schema.decodeOption(SessionName)
-const usage = (problem: string) => new StdioUsage({ message: `${problem} See codegen-mcp stdio --help.` })
