@@ -38,6 +38,8 @@ export const start = (options: {
   readonly install: boolean
   /** More settings for every node, as environment variables. */
   readonly env?: Readonly<Record<string, string>>
+  /** Where the balancer listens. Default 127.0.0.1. */
+  readonly host?: string
 }): Effect.Effect<ThrowawayCluster, StartError, Scope.Scope> =>
   Effect.gen(function* () {
     const startedAt = Date.now()
@@ -62,6 +64,7 @@ export const start = (options: {
       runFolder,
       announce: true,
       token,
+      ...(options.host === undefined ? {} : { host: options.host }),
     })
     return { cluster, engine: machine.engine, token, image, imageBuilt, setUpAt }
   })
