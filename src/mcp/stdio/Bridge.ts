@@ -6,8 +6,9 @@
  */
 import { Cause, Duration, Effect, Fiber, Option, type Scope, Stream } from "effect"
 import * as Link from "./Link.ts"
-import { failure, type Notification, read, type Request } from "./Message.ts"
+import { failedCall, failure, type Notification, read, type Request } from "./Message.ts"
 import * as Patience from "./Patience.ts"
+import * as Repeats from "./Repeats.ts"
 import type { ServerEvent } from "./ServerEvents.ts"
 import { type Connection, Refused, Unreachable, type Upstream, type UpstreamError } from "./Upstream.ts"
 
@@ -47,6 +48,7 @@ export const make = (options: BridgeOptions): Effect.Effect<Bridge, never, Scope
   Effect.gen(function* () {
     const { isNamed, log, upstream, write } = options
     const open = new Map<Request["id"], Open>()
+    const repeats = Repeats.make()
     let delivering = 0
     // The session was lost with its files, and no call was told.
     let isForfeited = false
@@ -178,7 +180,9 @@ export const make = (options: BridgeOptions): Effect.Effect<Bridge, never, Scope
         yield* again
       }).pipe(
         Effect.catchAll((error) =>
-          entry.cancel === undefined ? write(errorFor(entry.request, error)) : Effect.void,
+          entry.cancel === undefined
+            ? write(errorFor(entry.request, error, repeats.expected()))
+            : Effect.void,
         ),
       )
 
@@ -200,7 +204,10 @@ export const make = (options: BridgeOptions): Effect.Effect<Bridge, never, Scope
     const initialize = (request: Request) =>
       link.open(request).pipe(
         Effect.tapError((error) => log(sentenceOf(error))),
-        Effect.matchEffect({ onFailure: (error) => write(errorFor(request, error)), onSuccess: write }),
+        Effect.matchEffect({
+          onFailure: (error) => write(errorFor(request, error, false)),
+          onSuccess: write,
+        }),
       )
 
     const fork = (work: Effect.Effect<void>) =>
@@ -211,7 +218,7 @@ export const make = (options: BridgeOptions): Effect.Effect<Bridge, never, Scope
 
     const receive = Effect.fnUntraced(function* (line: string | undefined) {
       if (line?.trim() === "") return
-      const message = yield* read(line)
+      const message = yield* read(line, repeats)
       if (message._tag === "Garbage") return yield* write(message.answer)
       if (message._tag === "Request") {
         if (open.size >= maxOpen) return yield* write(failure(message.id, -32000, tooMany))
@@ -228,7 +235,10 @@ export const make = (options: BridgeOptions): Effect.Effect<Bridge, never, Scope
         yield* fork(
           Effect.ensuring(
             work,
-            Effect.sync(() => open.get(message.id) === entry && open.delete(message.id)),
+            Effect.sync(() => {
+              if (open.get(message.id) === entry) open.delete(message.id)
+              if (message.operation !== undefined) repeats.end(message.operation)
+            }),
           ),
         )
         return
@@ -272,11 +282,12 @@ const sentenceOf = (error: UpstreamError) => {
   return `The cluster cannot be reached (${error.problem}): check --url, and that the cluster runs.`
 }
 
-const errorFor = ({ id, operation }: Request, error: UpstreamError) =>
-  failure(
-    id,
-    error._tag === "Refused" ? error.code : -32000,
-    error._tag === "Unreachable" && operation !== undefined
-      ? `${sentenceOf(error)} The call may have run: look at the workspace before you repeat it.`
-      : sentenceOf(error),
-  )
+const errorFor = ({ id, operation }: Request, error: UpstreamError, isRepeated: boolean) => {
+  const isLost = error._tag === "Unreachable" && operation !== undefined
+  const sentence = isLost
+    ? `${sentenceOf(error)} The call may have run: look at the workspace before you repeat it.`
+    : sentenceOf(error)
+  return isRepeated && operation !== undefined
+    ? failedCall(id, sentence)
+    : failure(id, error._tag === "Refused" ? error.code : -32000, sentence)
+}

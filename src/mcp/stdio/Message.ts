@@ -1,6 +1,7 @@
 /** What a client says on its standard input, one JSON-RPC message a line. (MCP 2025-11-25, "Transports", stdio.) */
 import { Data, Effect, Option, Schema } from "effect"
-import { operationIdKey, randomId } from "../../domain/Identity.ts"
+import { operationIdKey } from "../../domain/Identity.ts"
+import type { Repeats } from "./Repeats.ts"
 
 const Id = Schema.Union(Schema.String, Schema.Number)
 type Id = typeof Id.Type
@@ -39,7 +40,7 @@ export type Request = Data.TaggedEnum.Value<Message, "Request">
 export type Notification = Data.TaggedEnum.Value<Message, "Notification">
 
 /** Reads a line. `undefined` stands for one that was too long. */
-export const read = (line: string | undefined): Effect.Effect<Message> =>
+export const read = (line: string | undefined, repeats: Repeats): Effect.Effect<Message> =>
   Effect.gen(function* () {
     if (line === undefined) return garbage(-32600, `A message may take ${maxLine} bytes.`)
     const json = Option.liftThrowable(JSON.parse)(line) as Option.Option<unknown>
@@ -56,11 +57,12 @@ export const read = (line: string | undefined): Effect.Effect<Message> =>
       const cancels = method === "notifications/cancelled" ? decodeId(params["requestId"]) : Option.none()
       return Message.Notification({ method, text: line, cancels: Option.getOrUndefined(cancels) })
     }
+    if (method === "initialize") repeats.meet(params)
     if (method !== "tools/call") {
       return Message.Request({ id, method, text: line, operation: undefined, isAtHome: false })
     }
     const meta = fieldsOf(params["_meta"])
-    const operation = String(meta[operationIdKey] ?? (yield* randomId("o_")))
+    const operation = String(meta[operationIdKey] ?? (yield* repeats.operationOf(id, params)))
     const text =
       operationIdKey in meta
         ? Option.some(line)
@@ -85,6 +87,10 @@ export const maxLine = 16 * 1024 * 1024
 /** An answer of the bridge's own, as a line. */
 export const failure = (id: Id | null, code: number, message: string, data?: unknown) =>
   JSON.stringify({ jsonrpc: "2.0", id, error: { code, message, ...(data === undefined ? {} : { data }) } })
+
+/** The same for a call, as a result: for a client that would answer an error with a repeat. */
+export const failedCall = (id: Id, text: string) =>
+  JSON.stringify({ jsonrpc: "2.0", id, result: { content: [{ type: "text", text }], isError: true } })
 
 const garbage = (code: number, problem: string) =>
   Message.Garbage({
