@@ -11,13 +11,19 @@ import * as TestRun from "./setup/TestRun.ts"
 
 const all = Effect.gen(function* () {
   const args = process.argv.slice(2).filter((arg) => arg !== "--no-install")
-  const machine = yield* Machine.prepare({ install: !process.argv.includes("--no-install") })
+  const install = !process.argv.includes("--no-install")
+  const machine = yield* Machine.prepare({ install })
   const folder = yield* TemporaryFolder.make
   const postgres = yield* EmbeddedPostgres.start(join(folder, "postgres"))
   const image = yield* TestImage.make(machine.engine, machine.sandboxImage)
   return yield* TestRun.run({
     args: [...tiers(args), ...args],
-    environment: { ...machine.environment, TEST_DATABASE_URL: postgres.url, SANDBOX_IMAGE: image },
+    environment: {
+      ...machine.environment,
+      TEST_DATABASE_URL: postgres.url,
+      SANDBOX_IMAGE: image,
+      TEST_INSTALL: String(install),
+    },
     folder: join(folder, "run"),
   })
 }).pipe(Effect.scoped)

@@ -11,6 +11,8 @@ export interface ServerEvent {
 export interface EventStream {
   readonly status: number
   readonly type: string
+  /** Which node gave it. */
+  readonly node: string
   /** The next event; undefined once there is none any more. */
   readonly next: Effect.Effect<ServerEvent | undefined>
   /** Cuts the connection. */
@@ -32,7 +34,7 @@ export const open = (
 ) =>
   Effect.gen(function* () {
     const events = yield* Queue.unbounded<ServerEvent | undefined>()
-    const head = yield* Deferred.make<{ readonly status: number; readonly type: string }>()
+    const head = yield* Deferred.make<Pick<EventStream, "status" | "type" | "node">>()
     const outgoing = request(url, { method, agent: false, headers })
     const end = () => Queue.unsafeOffer(events, undefined)
     outgoing.on("error", () => {
@@ -42,7 +44,11 @@ export const open = (
     outgoing.once("response", (incoming) => {
       Deferred.unsafeDone(
         head,
-        Effect.succeed({ status: incoming.statusCode ?? 0, type: incoming.headers["content-type"] ?? "" }),
+        Effect.succeed({
+          status: incoming.statusCode ?? 0,
+          type: incoming.headers["content-type"] ?? "",
+          node: String(incoming.headers["x-codegen-node"]),
+        }),
       )
       let rest = ""
       incoming.setEncoding("utf8")
