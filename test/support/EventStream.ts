@@ -38,7 +38,7 @@ export const open = (
     const outgoing = request(url, { method, agent: false, headers })
     const end = () => Queue.unsafeOffer(events, undefined)
     outgoing.on("error", () => {
-      Deferred.unsafeDone(head, Effect.succeed({ status: 0, type: "" }))
+      Deferred.unsafeDone(head, Effect.succeed({ status: 0, type: "", node: "none" }))
       end()
     })
     outgoing.once("response", (incoming) => {

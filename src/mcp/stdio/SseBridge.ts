@@ -7,7 +7,8 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platf
 import { Deferred, Effect, Option, Queue, Schedule, Stream } from "effect"
 import { randomId } from "../../domain/Identity.ts"
 import { isLoopback } from "../../domain/Loopback.ts"
-import { readBody } from "../RequestBody.ts"
+import { readOne } from "../Body.ts"
+import { answered } from "../Refusal.ts"
 import * as Bridge from "./Bridge.ts"
 import { maxLine } from "./Message.ts"
 import { answerMs, startMs } from "./Patience.ts"
@@ -66,9 +67,9 @@ export const make = ({ isNamed, leaving, log, upstream }: SseBridgeOptions) => {
     const request = yield* HttpServerRequest.HttpServerRequest
     const bridge = bridges.get(new URL(request.url, "http://localhost").searchParams.get("id") ?? "")
     if (bridge === undefined) return plain(404, "There is no such stream: open one at /sse.")
-    yield* bridge.receive(JSON.stringify(yield* readBody(request, maxLine)))
+    yield* bridge.receive(JSON.stringify(yield* readOne(request, maxLine)))
     return HttpServerResponse.empty({ status: 202 })
-  }).pipe(Effect.catchAll(({ response }) => Effect.succeed(response)))
+  }).pipe(answered)
 
   return HttpRouter.empty.pipe(
     HttpRouter.get("/sse", open),
