@@ -29,11 +29,23 @@ export const make = Effect.map(
       connectionsCheckingInterval: 1000,
     })
     const answered = new WeakSet<Socket>()
+    /** Those that no request has come on. */
+    const silent = new Set<Socket>()
+    let isLeaving = false
+    server.on("connection", (socket) => {
+      silent.add(socket)
+      socket.once("close", () => silent.delete(socket))
+    })
     server.on("request", ({ socket }, response) => {
       // Where the client goes away, node:http does not tell an answer that waits behind another.
       if (answered.has(socket)) return void socket.destroy()
       answered.add(socket)
-      response.once("close", () => answered.delete(socket))
+      silent.delete(socket)
+      response.once("close", () => {
+        answered.delete(socket)
+        // It was kept for a request that nobody would answer.
+        if (isLeaving) socket.destroySoon()
+      })
       // A socket is silent, too, while the answer is made.
       response.setTimeout(Duration.toMillis(stallTimeout), () => {
         if (socket.writableLength > 0) socket.destroy()
@@ -51,7 +63,15 @@ export const make = Effect.map(
       )
       socket.destroySoon()
     })
-    return server
+    return {
+      server,
+      /** From now on a connection ends with the answer that it carries. */
+      leave: () => {
+        isLeaving = true
+        server.closeIdleConnections()
+        for (const socket of silent) socket.destroy()
+      },
+    }
   },
 )
 

@@ -58,13 +58,13 @@ export const layer = Layer.unwrapEffect(
     const port = yield* settings.httpPort.config
     const patience = yield* settings.shutdownTimeout.config
     const leaving = yield* Deferred.make<void>()
-    const server = yield* BoundedServer.make
+    const { leave, server } = yield* BoundedServer.make
     // Above the server, so that it is told before the server waits for its requests to end. A client that is
     // slow to send or to read is not waited for as long as all the rest.
     const farewell = Layer.scopedDiscard(
       Effect.addFinalizer(() =>
         Effect.zipRight(
-          Deferred.succeed(leaving, undefined),
+          Effect.zipRight(Effect.sync(leave), Deferred.succeed(leaving, undefined)),
           Effect.sync(() => server.closeAllConnections()).pipe(
             Effect.delay(Duration.times(patience, 0.6)),
             Effect.forkDaemon,

@@ -40,7 +40,10 @@ const served = Effect.gen(function* () {
         }).pipe(Effect.onInterrupt(() => Effect.sync(() => counts.left++))),
     })
   }).pipe(Effect.interruptible)
-  const server = yield* Effect.provide(BoundedServer.make, TestNode.settings({ STALL_TIMEOUT: "1 seconds" }))
+  const { leave, server } = yield* Effect.provide(
+    BoundedServer.make,
+    TestNode.settings({ STALL_TIMEOUT: "1 seconds" }),
+  )
   yield* Layer.build(
     HttpServer.serve(app).pipe(
       Layer.provide(NodeHttpServer.layer(() => server, { port: 0, host: "127.0.0.1" })),
@@ -48,7 +51,7 @@ const served = Effect.gen(function* () {
   )
   const address = server.address()
   const port = address === null || typeof address === "string" ? 0 : address.port
-  return { counts, url: `http://127.0.0.1:${port}/mcp` }
+  return { counts, leave, url: `http://127.0.0.1:${port}/mcp` }
 })
 
 describe("BoundedServer", () => {
@@ -76,6 +79,24 @@ describe("BoundedServer", () => {
         [...Array.from({ length: events + 1 }, (_, seq) => `o_1.${seq}`), "o_1.end"],
       )
       assert.strictEqual(counts.begun, 2)
+    }),
+  )
+
+  it.scopedLive("lets go of what carries no answer once it leaves, and of the rest with its answer", () =>
+    Effect.gen(function* () {
+      const { leave, url } = yield* served
+      const silent = yield* RawConnection.open(url)
+      const busy = yield* RawConnection.open(url)
+      busy.write(RawConnection.requestOf("GET", {}))
+      yield* until(
+        Effect.sync(() => busy.text()),
+        (text) => text.includes("200 OK"),
+      )
+      busy.read(false)
+      leave()
+      assert.strictEqual(yield* silent.closed, "")
+      busy.read(true)
+      assert.include(yield* busy.closed, "id: o_1.end")
     }),
   )
 
