@@ -59,12 +59,12 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
     /** The principal's connection of that id, its lease renewed; undefined for an unknown, ended or foreign one. */
     readonly find: (principal: Principal, id: string) => Effect.Effect<Connection | undefined, Unavailable>
     readonly setLevel: (id: ConnectionId, level: LogLevel) => Effect.Effect<void, Unavailable>
-    /** Adds or takes away a subscription; gives all that there are then. */
+    /** Adds or takes away a subscription. */
     readonly subscribe: (
       id: ConnectionId,
       uri: string,
       on: boolean,
-    ) => Effect.Effect<ReadonlyArray<string>, TooManySubscriptions | Unavailable>
+    ) => Effect.Effect<void, TooManySubscriptions | Unavailable>
     /** Keeps what a client said of itself after its connection was open. */
     readonly introduce: (id: ConnectionId, hello: ClientHello) => Effect.Effect<void, Unavailable>
     /** Keeps the lease while the scope is open. */
@@ -124,11 +124,11 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
 
         subscribe: Effect.fn("Connections.subscribe")(function* (id, uri, on) {
           const others = sql`array_remove(subscriptions, ${uri})`
-          const rows = yield* answering(sql<{ subscriptions: ReadonlyArray<string> }>`
+          const rows = yield* answering(sql`
             UPDATE connection SET subscriptions = ${on ? sql`array_append(${others}, ${uri})` : others}
             WHERE id = ${id} AND (${!on} OR cardinality(${others}) < ${maxSubscriptions})
-            RETURNING subscriptions`)
-          return rows[0]?.subscriptions ?? (yield* new TooManySubscriptions({ limit: maxSubscriptions }))
+            RETURNING id`)
+          if (rows.length === 0) return yield* new TooManySubscriptions({ limit: maxSubscriptions })
         }),
 
         introduce: (id, { protocolVersion, client, capabilities }) =>

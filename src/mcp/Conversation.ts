@@ -6,12 +6,13 @@ import {
   type JSONRPCMessage,
   type JSONRPCRequest,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Duration, Effect, Option, Schema, Stream } from "effect"
+import { Deferred, Duration, Effect, Option, Schedule, Schema, Stream } from "effect"
 import type { QuestionReply } from "../domain/Event.ts"
 import { type Principal, randomId } from "../domain/Identity.ts"
 import type { Notices } from "../domain/Notice.ts"
 import { SessionName } from "../domain/Session.ts"
 import type { SessionError } from "../domain/SessionError.ts"
+import { workspaceScheme } from "../domain/WorkspaceUri.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { settings } from "../Settings.ts"
 import { Catalogue } from "./Catalogue.ts"
@@ -50,9 +51,9 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
 
   const subscribe = Effect.fnUntraced(function* (connection: Connection, uri: string, on: boolean) {
     if (uri.length > maxUri || !catalogue.resources.isResource(uri))
-      return yield* new UnknownResource({ uri, scheme: "resource" })
-    const uris = yield* connections.subscribe(connection.id, uri, on)
-    yield* sessions.subscribe(connection.session, connection.id, uris)
+      return yield* new UnknownResource({ uri, scheme: workspaceScheme })
+    yield* connections.subscribe(connection.id, uri, on)
+    yield* sessions.subscribe(connection.session, connection.id)
   })
 
   return {
@@ -104,17 +105,21 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     },
 
     /**
-     * What comes for the connection's stream after a notice, page by page, the first at once. Ends where another
-     * stream takes its place, or the session is closed.
+     * What comes for the connection's stream after a notice, page by page, the first at once; with `takesPosts` also
+     * what its client posts. Ends where another stream takes its place.
      */
-    notices: (connection: Connection, after: number | null): Stream.Stream<Notices> =>
+    notices: (
+      connection: Pick<Connection, "id" | "session">,
+      after: number | null,
+      takesPosts: boolean,
+    ): Stream.Stream<Notices> =>
       Stream.unwrap(
         Effect.map(randomId("o_"), (listener) =>
           Stream.unfoldEffect({ after, begins: true }, (place) =>
             sessions
               .listen(
                 connection.session,
-                { connection: connection.id, listener, ...place },
+                { connection: connection.id, listener, takesPosts, ...place },
                 place.begins ? 0 : undefined,
               )
               .pipe(
@@ -123,6 +128,11 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
                     ? Option.none()
                     : Option.some([page, { after: page.last, begins: false }] as const),
                 ),
+                // Whoever cannot be asked now is asked again.
+                Effect.retry({
+                  while: ({ _tag }) => _tag === "Unavailable" || _tag === "SessionMoved",
+                  schedule: Schedule.spaced("1 second"),
+                }),
                 Effect.orElseSucceed(() => Option.none()),
               ),
           ),

@@ -139,7 +139,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         : yield* resume(connection, { operation, after })
     }
     const primes = connection.protocolVersion >= primingSince
-    const notices = conversation.notices(connection, noticeOf(lastEventId)).pipe(
+    const notices = conversation.notices(connection, noticeOf(lastEventId), false).pipe(
       Stream.zipWithIndex,
       Stream.flatMap(([{ last, notices }, index]) => {
         const prime = index === 0 && primes ? [frame({ id: `_.${last}`, retry, data: "" })] : []

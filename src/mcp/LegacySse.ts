@@ -10,7 +10,7 @@ import {
   isJSONRPCRequest,
   type JSONRPCMessage,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Stream } from "effect"
+import { Cause, Deferred, Effect, Option, Schema, Stream } from "effect"
 import type { OperationId, Principal } from "../domain/Identity.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { settings } from "../Settings.ts"
@@ -39,7 +39,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     say: (message: JSONRPCMessage) => Effect.Effect<unknown>,
   ) {
     const connection = yield* connections.find(principal, id)
-    if (connection === undefined) return
+    if (connection === undefined) return yield* new ConnectionGone()
     if (!isJSONRPCRequest(message)) {
       yield* conversation.hear(connection, message)
       return
@@ -85,7 +85,19 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       frames.add(frame({ event: "message", data: JSON.stringify(message) }))
     yield* frames.add(frame({ event: "endpoint", data: `/messages?connection=${connection.id}` }))
     const permits = yield* Effect.makeSemaphore(maxAtOnce)
-    const work = conversation.notices({ ...connection, ...nothingSaid }, null).pipe(
+    const others = yield* Effect.makeSemaphore(maxAtOnce)
+    const answer = (message: JSONRPCMessage) =>
+      take(principal, connection.id, message, say).pipe(
+        // Its client waits for an answer, whatever became of it.
+        Effect.catchAllCause((cause) => {
+          const error = Option.getOrUndefined(Cause.failureOption(cause))
+          const problem = error === undefined ? "The server failed while it worked on this." : error.message
+          return isJSONRPCRequest(message)
+            ? say({ jsonrpc: "2.0", id: message.id, error: { code: -32000, message: problem } })
+            : Effect.logDebug("a message was not taken", problem)
+        }),
+      )
+    const work = conversation.notices(connection, null, true).pipe(
       Stream.flatMap(({ notices }) => Stream.fromIterable(notices)),
       Stream.runForEach(
         Effect.fnUntraced(function* ({ notice }) {
@@ -93,12 +105,11 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
             yield* say(updated(notice.uri))
             return
           }
-          yield* permits.take(1)
-          yield* take(principal, connection.id, notice.message as JSONRPCMessage, say).pipe(
-            Effect.catchAll((error) => Effect.logDebug("a message was not answered", error.message)),
-            Effect.ensuring(permits.release(1)),
-            Effect.forkScoped,
-          )
+          const message = notice.message as JSONRPCMessage
+          // What ends a call, or answers its question, does not wait behind it.
+          const among = isJSONRPCRequest(message) ? permits : others
+          yield* among.take(1)
+          yield* answer(message).pipe(Effect.ensuring(among.release(1)), Effect.forkScoped)
         }),
       ),
     )
@@ -122,15 +133,23 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       return yield* refuse(404, -32001, "There is no such connection: open a stream at /sse first.")
     }
     const message = yield* Effect.flatMap(Body.readOne(request, maxBody), Body.messageOf)
-    yield* Effect.catchAll(sessions.post(connection.session, connection.id, message), unavailable)
+    const isTaken = yield* Effect.catchAll(
+      sessions.post(connection.session, connection.id, message),
+      unavailable,
+    )
+    if (!isTaken) return yield* refuse(404, -32001, "This connection has no stream: open one at /sse.")
     return HttpServerResponse.text("Accepted", { status: 202 })
   })
 
   return { stream: answered(stream), post: answered(post) }
 })
 
-/** Of a client that has not introduced itself. */
-const nothingSaid = { protocolVersion: "2024-11-05", logLevel: null, questions: [] }
+/** The lease of the stream's connection is over. */
+class ConnectionGone extends Schema.TaggedError<ConnectionGone>()("ConnectionGone", {}) {
+  override get message() {
+    return "This connection has ended: open another stream at /sse."
+  }
+}
 
-/** Messages of one client that are worked on at once. */
+/** Requests of one client that are worked on at once, and other messages. */
 const maxAtOnce = 64

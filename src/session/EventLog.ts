@@ -68,9 +68,13 @@ const gapAt = (event: OperationEvent): OperationEvent =>
     : { _tag: "Log", level: "warning", data: leftOut.trim() }
 
 const sizeOf = (event: OperationEvent) =>
-  event._tag === "Progress"
+  least +
+  (event._tag === "Progress"
     ? (event.message?.length ?? 0)
-    : JSON.stringify(event._tag === "Log" ? event.data : event.params).length
+    : (JSON.stringify(event._tag === "Log" ? event.data : event.params)?.length ?? 0))
+
+/** What an event takes without its message. */
+const least = 64
 
 const leftOut = "\n[… output is left out here; read_output shows what is kept …]\n"
 

@@ -12,6 +12,10 @@ export class Mailbox {
   /** Up to here a listener was given everything. */
   private given: number
   private listener: string | undefined
+  /** Whoever listens takes the client's messages too. */
+  private takesPosts = false
+  /** Messages that were taken in lately, by the names that their callers gave them. */
+  private readonly known = new Set<string>()
   private readonly waiters = new Set<() => void>()
 
   /** `now` in milliseconds. */
@@ -28,15 +32,25 @@ export class Mailbox {
     this.add({ _tag: "Updated", uri }, uri.length)
   }
 
-  /** Takes a message of the client, unless too much waits. */
-  post(message: unknown) {
+  /** Whether somebody has listened for the client's messages. */
+  get isHeard() {
+    return this.takesPosts
+  }
+
+  /** Takes a message of the client, unless too much waits. One of the same name is the same. */
+  post(name: string, message: unknown) {
     return Effect.suspend(() => {
-      const size = JSON.stringify(message).length
+      if (this.known.has(name)) return Effect.void
+      const size = Buffer.byteLength(JSON.stringify(message))
       const posted = this.notices.filter(({ notice }) => notice._tag === "Posted")
       const waiting = posted.reduce((sum, { size }) => sum + size, 0)
       return posted.length >= maxNotices || (waiting > 0 && waiting + size > maxWaiting)
         ? Effect.fail(new TooManyOperations({ limit: posted.length }))
-        : Effect.succeed(this.add({ _tag: "Posted", message }, size))
+        : Effect.sync(() => {
+            this.known.add(name)
+            if (this.known.size > maxNotices) this.known.delete(this.known.values().next().value!)
+            this.add({ _tag: "Posted", message }, size)
+          })
     })
   }
 
@@ -46,16 +60,20 @@ export class Mailbox {
     this.wake()
   }
 
-  /** What came after a number, or after what the stream before was given. */
-  take(listener: string, after: number | null): Notices {
+  /** What came after a number, or after what the stream before was given: as much as a page takes. */
+  take(listener: string, after: number | null, takesPosts = false): Notices {
     this.listener ??= listener
     const from = after === null || after > this.last ? this.given : after
     if (this.listener !== listener) return { notices: [], last: from, displaced: true }
     // A client keeps its place among the notices of changes alone.
     this.notices = this.notices.filter(({ notice, seq }) => seq > from || notice._tag === "Updated")
-    const notices = this.notices.filter(({ seq }) => seq > from)
-    this.given = this.last
-    return { notices: notices.map(({ notice, seq }) => ({ notice, seq })), last: this.last, displaced: false }
+    this.takesPosts = takesPosts
+    const waiting = this.notices.filter(({ seq }) => seq > from)
+    let room = maxPage
+    const page = waiting.filter(({ size }, index) => (room -= size) >= 0 || index === 0)
+    const last = page.length < waiting.length ? page.at(-1)!.seq : this.last
+    this.given = Math.max(this.given, last)
+    return { notices: page.map(({ notice, seq }) => ({ notice, seq })), last, displaced: false }
   }
 
   /** Waits until there may be something to take. */
@@ -87,5 +105,6 @@ export class Mailbox {
 /** Of each kind. */
 const maxNotices = 256
 
-/** Messages of the client that wait, in characters of JSON. */
-const maxWaiting = 32 * 1024 * 1024
+/** Messages of the client that wait, and notices of one answer, in bytes of JSON; a single one may be larger. */
+const maxWaiting = 16 * 1024 * 1024
+const maxPage = 1024 * 1024

@@ -19,6 +19,10 @@ export interface MailboxContext {
 interface Box {
   readonly mailbox: Mailbox
   readonly subscriptions: Subscriptions
+  /** Of what is read from the connection's row and set here. */
+  readonly lock: Effect.Semaphore
+  /** In milliseconds. */
+  usedAt: number
 }
 
 /** Who listens, and from where on. */
@@ -30,6 +34,8 @@ export interface Listening {
   readonly begins: boolean
   /** The last notice that it has; null where it does not say. */
   readonly after: number | null
+  /** Whether it takes what the client posts. */
+  readonly takesPosts: boolean
   readonly waitMs: number
 }
 
@@ -38,57 +44,70 @@ export const make = ({ isHere, sandbox, subscriptionsOf }: MailboxContext) => {
 
   const boxOf = (connection: ConnectionId) =>
     Effect.gen(function* () {
-      const known = boxes.get(connection)
-      if (known === undefined) {
-        const uris = yield* subscriptionsOf(connection)
-        const now = yield* Clock.currentTimeMillis
-        if (!boxes.has(connection)) {
-          const mailbox = new Mailbox(now)
-          const subscriptions = new Subscriptions((uri) => mailbox.update(uri))
-          subscriptions.set(uris)
-          boxes.set(connection, { mailbox, subscriptions })
-        }
+      const known = boxes.has(connection)
+      const uris = known ? [] : yield* subscriptionsOf(connection)
+      const now = yield* Clock.currentTimeMillis
+      if (!boxes.has(connection)) {
+        const mailbox = new Mailbox(now)
+        const subscriptions = new Subscriptions((uri) => mailbox.update(uri))
+        subscriptions.set(uris)
+        boxes.set(connection, { mailbox, subscriptions, lock: Effect.unsafeMakeSemaphore(1), usedAt: now })
       }
       const box = boxes.get(connection)!
-      // The one that was used last is the last.
-      boxes.delete(connection)
-      boxes.set(connection, box)
-      if (boxes.size > maxBoxes) boxes.delete(boxes.keys().next().value!)
+      box.usedAt = now
+      for (const [other, { usedAt }] of boxes) if (now - usedAt > keptMs) boxes.delete(other)
       return box
     })
 
   return {
     /** Waits for something to tell. */
-    listen: Effect.fnUntraced(function* ({ connection, listener, begins, after, waitMs }: Listening) {
+    listen: Effect.fnUntraced(function* ({
+      connection,
+      listener,
+      begins,
+      after,
+      takesPosts,
+      waitMs,
+    }: Listening) {
       const { mailbox, subscriptions } = yield* boxOf(connection)
       if (begins) mailbox.begin(listener)
       const end = (yield* Clock.currentTimeMillis) + waitMs
       for (;;) {
         const live = sandbox()
         if (live !== undefined && !subscriptions.isEmpty) yield* subscriptions.look(live)
-        const taken: Notices = mailbox.take(listener, after)
+        const taken: Notices = mailbox.take(listener, after, takesPosts)
         const left = end - (yield* Clock.currentTimeMillis)
         if (taken.notices.length > 0 || taken.displaced || left <= 0 || !isHere()) return taken
         yield* Effect.timeoutOption(mailbox.changed, Math.min(left, subscriptions.isEmpty ? tick : glance))
       }
     }),
 
-    /** Sets what a connection has subscribed to. */
-    subscribe: Effect.fnUntraced(function* (connection: ConnectionId, uris: ReadonlyArray<string>) {
-      const { subscriptions } = yield* boxOf(connection)
+    /** A connection's row has other subscriptions now. */
+    subscribe: Effect.fnUntraced(function* (connection: ConnectionId) {
+      const { lock, subscriptions } = yield* boxOf(connection)
       const live = sandbox()
       if (live !== undefined) yield* Effect.ignore(subscriptions.begin(live))
-      subscriptions.set(uris)
+      yield* Effect.map(subscriptionsOf(connection), (uris) => subscriptions.set(uris)).pipe(
+        lock.withPermits(1),
+      )
     }),
 
-    /** Takes a client's message for the node that holds its stream. */
-    post: (connection: ConnectionId, message: unknown) =>
-      Effect.flatMap(boxOf(connection), ({ mailbox }) => mailbox.post(message)),
+    /** Takes a client's message for the node that holds its stream; says whether there is one. */
+    post: Effect.fnUntraced(function* (connection: ConnectionId, name: string, message: unknown) {
+      const { mailbox } = yield* boxOf(connection)
+      // A stream that begins, or finds the session's new owner, is about to ask.
+      for (let tries = 0; !mailbox.isHeard && tries < 40; tries++) yield* Effect.sleep("50 millis")
+      if (mailbox.isHeard) yield* mailbox.post(name, message)
+      return mailbox.isHeard
+    }),
+
+    /** The session is closed. */
+    clear: Effect.sync(() => boxes.clear()),
   }
 }
 
-/** Of one session. */
-const maxBoxes = 64
+/** How long the mailbox of a connection is kept that nobody has listened at, in milliseconds. */
+const keptMs = 300_000
 
 /** How often a listener looks whether the session is still here, and whether files have changed, in milliseconds. */
 const tick = 1000

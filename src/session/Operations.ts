@@ -88,13 +88,8 @@ export interface Operations {
   readonly emit: (id: OperationId, event: OperationEvent) => void
   /** Asks the client whose request an operation answers; gives what it says. */
   readonly ask: (id: OperationId, question: Question) => Effect.Effect<unknown, QuestionNotAnswered>
-  /** Takes what a client says to a question of its own request; says whether the operation is one of the session's. */
-  readonly answer: (
-    connection: ConnectionId,
-    id: OperationId,
-    question: number,
-    reply: QuestionReply,
-  ) => boolean
+  /** Takes what a client says to a question of its own request; lets go what is not. */
+  readonly answer: (connection: ConnectionId, id: OperationId, question: number, reply: QuestionReply) => void
   /** Forgets what ended long ago. */
   readonly tidy: () => void
   /** Ends all that run as interrupted. */
@@ -272,9 +267,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       }),
     answer: (connection, id, question, reply) => {
       const entry = entries.get(id)
-      if (entry?.origin?.connection !== connection) return false
-      entry.questions.answer(question, reply)
-      return true
+      if (entry?.origin?.connection === connection) entry.questions.answer(question, reply)
     },
     tidy,
     interrupt: Effect.suspend(() =>

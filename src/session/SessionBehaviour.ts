@@ -84,19 +84,25 @@ export const layer = SessionEntity.toLayer(
         }),
       Cancel: ({ payload: { connection, request } }) =>
         Effect.gen(function* () {
-          const operations = yield* claim
-          if (yield* operations.cancel(connection, request)) return null
           const note = abroad.findLast(
             ({ origin }) => origin.connection === connection && origin.request === request,
           )
-          return note?.session ?? null
+          // The one that began last; a session that is closed has none.
+          const isHere = yield* Effect.flatMap(claim, ({ cancel }) => cancel(connection, request)).pipe(
+            Effect.catchIf(
+              () => note !== undefined,
+              () => Effect.succeed(false),
+            ),
+          )
+          return isHere ? null : (note?.session ?? null)
         }),
       Answer: ({ payload: { connection, operation, question, reply } }) =>
         Effect.gen(function* () {
-          const operations = yield* claim
-          return operations.answer(connection, operation, question, reply)
-            ? null
-            : (elsewhere(connection, operation)?.session ?? null)
+          const note = elsewhere(connection, operation)
+          if (note !== undefined) return note.session
+          const { answer } = yield* claim
+          answer(connection, operation, question, reply)
+          return null
         }),
       Note: ({ payload }) =>
         Effect.sync(() => {
@@ -104,11 +110,14 @@ export const layer = SessionEntity.toLayer(
           if (abroad.length > maxAbroad) abroad.shift()
         }),
       Listen: ({ payload }) => mailboxes.listen(payload),
-      Subscribe: ({ payload: { connection, uris } }) => mailboxes.subscribe(connection, uris),
-      Post: ({ payload: { connection, message } }) => mailboxes.post(connection, message),
+      Subscribe: ({ payload: { connection } }) => mailboxes.subscribe(connection),
+      Post: ({ payload: { connection, name, message } }) => mailboxes.post(connection, name, message),
       Release: () =>
         Effect.zipRight(
-          Effect.sync(() => (claimed = undefined)),
+          Effect.zipRight(
+            Effect.sync(() => (claimed = undefined)),
+            mailboxes.clear,
+          ),
           sessions.release(id),
         ),
     })

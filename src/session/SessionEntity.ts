@@ -66,18 +66,20 @@ export const SessionEntity = Entity.make("Session", [
       listener: Schema.String,
       begins: Schema.Boolean,
       after: Schema.NullOr(Schema.Int),
+      takesPosts: Schema.Boolean,
       waitMs: WaitMs,
     },
     success: Notices,
     error: SessionError,
   }),
-  /** Sets what the session's own connection has subscribed to. */
-  Rpc.make("Subscribe", {
-    payload: { connection: ConnectionId, uris: Schema.Array(Schema.String) },
+  /** The row of the session's own connection has other subscriptions now. */
+  Rpc.make("Subscribe", { payload: { connection: ConnectionId }, error: SessionError }),
+  /** Takes a message of the session's own connection, once by its name, for the node that holds its stream, if any. */
+  Rpc.make("Post", {
+    payload: { connection: ConnectionId, name: Schema.String, message: Schema.Unknown },
+    success: Schema.Boolean,
     error: SessionError,
   }),
-  /** Takes a message of the session's own connection for the node that holds its stream. */
-  Rpc.make("Post", { payload: { connection: ConnectionId, message: Schema.Unknown }, error: SessionError }),
   /** Ends what the owner holds for a session whose row is closed. */
   Rpc.make("Release", { success: Schema.Void }),
 ])

@@ -5,9 +5,10 @@
 import type { AlreadyProcessingMessage, MailboxFull, PersistenceError } from "@effect/cluster/ClusterError"
 import { Cause, Context, Effect, Layer, Option } from "effect"
 import type { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
-import type { ConnectionId, OperationId, SessionId } from "../domain/Identity.ts"
+import { type ConnectionId, type OperationId, randomId, type SessionId } from "../domain/Identity.ts"
 import type { Notices } from "../domain/Notice.ts"
 import type { Operation, Reply } from "../domain/Operation.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
 import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from "../domain/SessionError.ts"
 import type { Listening } from "./Mailboxes.ts"
 import { type Resumed, SessionEntity } from "./SessionEntity.ts"
@@ -75,18 +76,14 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
       listening: Omit<Listening, "waitMs">,
       waitMs?: number,
     ) => Effect.Effect<Notices, SessionError>
-    /** Has changes of these resources told to the stream of a connection with this home. */
-    readonly subscribe: (
-      home: SessionId,
-      connection: ConnectionId,
-      uris: ReadonlyArray<string>,
-    ) => Effect.Effect<void, SessionError>
-    /** Hands a client's message to the node that holds the stream of its connection. */
+    /** The row of a connection with this home has other subscriptions now. */
+    readonly subscribe: (home: SessionId, connection: ConnectionId) => Effect.Effect<void, SessionError>
+    /** Hands a client's message to the node that holds the stream of its connection; false where there is none. */
     readonly post: (
       home: SessionId,
       connection: ConnectionId,
       message: unknown,
-    ) => Effect.Effect<void, SessionError>
+    ) => Effect.Effect<boolean, SessionError>
     /** Ends what its owner holds for a closed session; gives up after a few seconds and leaves it to the reconciler. */
     readonly release: (session: SessionId) => Effect.Effect<void>
   }
@@ -179,17 +176,18 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
         listen: (home, listening, waitMs = listenMs) =>
           persistently(() => answered(client(home).Listen({ ...listening, waitMs }), 1.5 * listenMs)),
 
-        subscribe: (home, connection, uris) =>
-          persistently(() => answered(client(home).Subscribe({ connection, uris }))),
+        subscribe: (home, connection) => persistently(() => answered(client(home).Subscribe({ connection }))),
 
         post: (home, connection, message) =>
-          persistently(() => answered(client(home).Post({ connection, message }))),
+          Effect.flatMap(randomId("o_"), (name) =>
+            persistently(() => answered(client(home).Post({ connection, name, message }))),
+          ),
 
         release: (session) =>
           client(session)
             .Release()
             .pipe(
-              Effect.timeout("8 seconds"),
+              timeLimit("8 seconds", () => new Unavailable({ what: "the session's node" })),
               Effect.catchAllCause((cause) =>
                 Effect.logDebug("release left to the reconciler", Cause.pretty(cause)),
               ),

@@ -42,7 +42,7 @@ const call = (
         answer: () => Effect.void,
         listen: () => Effect.dieMessage("nobody listens"),
         subscribe: () => Effect.void,
-        post: () => Effect.void,
+        post: () => Effect.succeed(false),
         cancel: () => Effect.void,
         note: (home, _, __, session) => Effect.sync(() => void noted.push([home, session])),
         release: () => Effect.void,

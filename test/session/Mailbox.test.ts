@@ -60,15 +60,42 @@ describe("Mailbox", () => {
   it.effect("keeps a client's messages until they are taken, and refuses too many, or too much of them", () =>
     Effect.gen(function* () {
       const mailbox = new Mailbox(0)
-      for (let n = 0; n < 256; n++) yield* mailbox.post(n)
-      assert.strictEqual((yield* Effect.flip(mailbox.post("more")))._tag, "TooManyOperations")
+      for (let n = 0; n < 256; n++) yield* mailbox.post(`m${n}`, n)
+      assert.strictEqual((yield* Effect.flip(mailbox.post("m", "more")))._tag, "TooManyOperations")
       const { last, notices } = mailbox.take("one", null)
       assert.lengthOf(notices, 256)
       assert.lengthOf(mailbox.take("one", 0).notices, 256)
       mailbox.take("one", last)
       const large = "x".repeat(20 * 1024 * 1024)
-      yield* mailbox.post(large)
-      assert.strictEqual((yield* Effect.flip(mailbox.post(large)))._tag, "TooManyOperations")
+      yield* mailbox.post("l1", large)
+      assert.strictEqual((yield* Effect.flip(mailbox.post("l2", large)))._tag, "TooManyOperations")
+    }),
+  )
+
+  it.effect("takes a message once, however often its caller has to say it", () =>
+    Effect.gen(function* () {
+      const mailbox = new Mailbox(0)
+      yield* mailbox.post("m", "once")
+      const { last } = mailbox.take("one", null)
+      yield* mailbox.post("m", "once")
+      assert.lengthOf(mailbox.take("one", last).notices, 0)
+    }),
+  )
+
+  it.effect("gives much of it page by page, and a message that is larger than a page alone", () =>
+    Effect.gen(function* () {
+      const mailbox = new Mailbox(0)
+      const [large, small] = ["x".repeat(3 * 1024 * 1024), "y".repeat(400 * 1024)]
+      for (const [index, text] of [large, small, small, small].entries())
+        yield* mailbox.post(`m${index}`, text)
+      const sizes: Array<number> = []
+      for (let after: number | null = null; sizes.length < 4;) {
+        const page = mailbox.take("one", after)
+        sizes.push(page.notices.length)
+        after = page.last
+        if (after === 4) break
+      }
+      assert.deepStrictEqual(sizes, [1, 2, 1])
     }),
   )
 

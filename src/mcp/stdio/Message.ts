@@ -61,8 +61,10 @@ export const read = (line: string | undefined, repeats: Repeats): Effect.Effect<
     if (method !== "tools/call") {
       return Message.Request({ id, method, text: line, operation: undefined, isAtHome: false })
     }
+    const call = stringify(params)
+    if (Option.isNone(call)) return garbage(-32600, "The message has too many levels.")
     const meta = fieldsOf(params["_meta"])
-    const operation = String(meta[operationIdKey] ?? (yield* repeats.operationOf(id, params)))
+    const operation = String(meta[operationIdKey] ?? (yield* repeats.operationOf(id, call.value)))
     const text =
       operationIdKey in meta
         ? Option.some(line)

@@ -15,7 +15,7 @@ export interface Repeats {
   /** Learns from `initialize` who the client is. */
   readonly meet: (params: unknown) => void
   /** The operation that a call is, or repeats. */
-  readonly operationOf: (id: string | number, call: unknown) => Effect.Effect<string>
+  readonly operationOf: (id: string | number, call: string) => Effect.Effect<string>
   /** An operation was answered. */
   readonly end: (operation: string) => void
 }
@@ -32,7 +32,7 @@ export const make = (): Repeats => {
     operationOf: (id, given) =>
       Effect.gen(function* () {
         const fresh = yield* randomId("o_")
-        const call = createHash("sha256").update(JSON.stringify(given)).digest("hex")
+        const call = createHash("sha256").update(given).digest("hex")
         const now = yield* milliseconds
         for (const [operation, first] of running) {
           const isLate = expected && now - first.since > together
