@@ -8,7 +8,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Duration, Effect, Option, Schedule, Schema, Stream } from "effect"
 import type { QuestionReply } from "../domain/Event.ts"
-import { type Principal, randomId } from "../domain/Identity.ts"
+import { type Principal, randomId, SessionId } from "../domain/Identity.ts"
 import type { Notices } from "../domain/Notice.ts"
 import { SessionName } from "../domain/Session.ts"
 import type { SessionError } from "../domain/SessionError.ts"
@@ -43,10 +43,12 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const farewell = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
     Effect.as(refused(new NodeLeaving())),
   )
-  /** The end of a call that this node cannot wait for: its client goes on at another, where it can. */
-  const left = ({ drop, isResumable }: Follower) =>
+  /** The end of a call that this node cannot wait for: its client goes on at another, where it and the call can. */
+  const left = (session: SessionId, { drop, isResumable }: Follower) =>
     Effect.flatMap(farewell, (result) =>
-      isResumable() ? Effect.zipRight(drop, Effect.never) : Effect.succeed(result),
+      isResumable() && !sessions.isHere(session)
+        ? Effect.zipRight(drop, Effect.never)
+        : Effect.succeed(result),
     )
 
   const subscribe = Effect.fnUntraced(function* (connection: Connection, uri: string, on: boolean) {
@@ -82,8 +84,14 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     /** Answers any other request. */
     reply: (principal: Principal, connection: Connection, request: JSONRPCRequest, follower: Follower) =>
       respond(request, catalogue, {
-        callTool: (params) =>
-          Effect.raceFirst(tools.call(principal, connection, request.id, params, follower), left(follower)),
+        callTool: (params) => {
+          const named = params.arguments?.["session_id"]
+          const session = isSessionId(named) ? named : connection.session
+          return Effect.raceFirst(
+            tools.call(principal, connection, request.id, params, follower),
+            left(session, follower),
+          )
+        },
         askOwner: tools.askOwner(connection),
         setLevel: (level) => connections.setLevel(connection.id, level),
         subscribe: (uri, on) => subscribe(connection, uri, on),
@@ -140,6 +148,8 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       ),
   }
 })
+
+const isSessionId = Schema.is(SessionId)
 
 /** The name of the session that the URL binds its connection to. */
 export const sessionNameIn = (url: string) => {

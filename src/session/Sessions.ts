@@ -3,6 +3,7 @@
  * an operation is begun again under its own id, which its owner's records keep from running twice.
  */
 import type { AlreadyProcessingMessage, MailboxFull, PersistenceError } from "@effect/cluster/ClusterError"
+import { EntityId, Sharding } from "@effect/cluster"
 import { Cause, Context, Effect, Layer, Option } from "effect"
 import type { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
 import { type ConnectionId, type OperationId, randomId, type SessionId } from "../domain/Identity.ts"
@@ -84,6 +85,8 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
       connection: ConnectionId,
       message: unknown,
     ) => Effect.Effect<boolean, SessionError>
+    /** Whether this node owns a session, and ends what it runs when it leaves. */
+    readonly isHere: (session: SessionId) => boolean
     /** Ends what its owner holds for a closed session; gives up after a few seconds and leaves it to the reconciler. */
     readonly release: (session: SessionId) => Effect.Effect<void>
   }
@@ -92,6 +95,7 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
     Sessions,
     Effect.gen(function* () {
       const client = yield* SessionEntity.client
+      const sharding = yield* Sharding.Sharding
 
       /** Asks an owner, again where the session has just moved. */
       const persistently = <A>(ask: (moved: boolean) => ReturnType<typeof answered<A>>) =>
@@ -182,6 +186,8 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
           Effect.flatMap(randomId("o_"), (name) =>
             persistently(() => answered(client(home).Post({ connection, name, message }))),
           ),
+
+        isHere: (session) => sharding.hasShardId(sharding.getShardId(EntityId.make(session), "default")),
 
         release: (session) =>
           client(session)

@@ -26,6 +26,8 @@ const settings = (disks: string) => ({
     disk: { medium: "disk", workspace: 32 * MiB, home: 16 * MiB, pool_min: 1, pool_max: 1 },
   }),
   SHUTDOWN_TIMEOUT: "10 seconds",
+  // Connections that a client keeps are not what is looked for.
+  KEEP_ALIVE: "1 seconds",
 })
 
 const clusterOf = (env: Readonly<Record<string, string>>) =>

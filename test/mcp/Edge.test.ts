@@ -59,6 +59,7 @@ const resuming = (known: Effect.Effect<undefined, SessionError>) =>
           listen: absent,
           subscribe: absent,
           post: absent,
+          isHere: () => false,
           release: absent,
         }),
         Catalogue.layer.pipe(Layer.provideMerge(Registry.layer)),

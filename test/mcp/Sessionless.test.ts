@@ -64,6 +64,7 @@ const serve = (run: Run = () => Effect.succeed(answer)) =>
       subscribe: absent,
       post: absent,
       note: absent,
+      isHere: () => false,
       release: absent,
     })
     const services = Layer.merge(ToolCalls.layer, Catalogue.layer).pipe(

@@ -45,6 +45,7 @@ const call = (
         post: () => Effect.succeed(false),
         cancel: () => Effect.void,
         note: (home, _, __, session) => Effect.sync(() => void noted.push([home, session])),
+        isHere: () => false,
         release: () => Effect.void,
       }),
       Layer.succeed(SessionDirectory, {

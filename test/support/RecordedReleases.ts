@@ -18,6 +18,7 @@ export class RecordedReleases extends Context.Tag("codegen-mcp/test/RecordedRele
       post: () => Effect.dieMessage("no call is part of this test"),
       cancel: () => Effect.dieMessage("no call is part of this test"),
       note: () => Effect.dieMessage("no call is part of this test"),
+      isHere: () => false,
       release: (id) => Effect.sync(() => void released.push(id)),
     })),
   ).pipe(Layer.provideMerge(Layer.sync(RecordedReleases, (): Array<SessionId> => [])))
