@@ -64,7 +64,8 @@ describe("Sandboxes with a pool", () => {
         assert.notStrictEqual(sandbox.id, frozen)
         assert.strictEqual(yield* output(sandbox, "echo alive"), "alive\n")
       }
-      yield* until(containers, (now) => !now.includes(frozen))
+      // To remove a paused one takes an engine some 10 s under gVisor.
+      yield* until(containers, (now) => !now.includes(frozen), "30 seconds")
     }).pipe(Effect.provide(TestNode.engine(pooled))),
   )
 
