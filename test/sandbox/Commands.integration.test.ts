@@ -276,6 +276,19 @@ layer(
     }),
   )
 
+  it.effect("shows all that a terminal was given, up to the command's end", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* SharedSandbox
+      const command = "echo one; stty size; echo two; stty size; printf end"
+      const outs = yield* Effect.forEach(
+        Array.from({ length: 300 }),
+        () => Effect.map(run(sandbox, line(command, { tty: true })), ({ out }) => out),
+        { concurrency: 12 },
+      )
+      assert.deepStrictEqual([...new Set(outs)], ["one\r\n24 80\r\ntwo\r\n24 80\r\nend"])
+    }),
+  )
+
   it.effect("says why a command could not be started", () =>
     Effect.gen(function* () {
       const sandbox = yield* SharedSandbox

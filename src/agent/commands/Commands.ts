@@ -134,8 +134,11 @@ export class Commands {
       this.terminals.set(command, stdio.terminal)
       const source = new ReadStream(stdio.terminal)
       source.on("close", () => this.terminals.delete(command))
-      const input = terminalInput(stdio.terminal, source)
-      return [open(message.stdout, "stdout", source, input), open(message.stderr, "stderr", undefined)]
+      const { terminal } = stdio
+      const input = terminalInput(terminal, source)
+      const shown = open(message.stdout, "stdout", source, input)
+      source.on("end", () => shown.readToEnd(terminal))
+      return [shown, open(message.stderr, "stderr", undefined)]
     }
     const { stdin, stdout, stderr } = stdio
     const input = stdin === undefined ? undefined : pipeInput(stdin)

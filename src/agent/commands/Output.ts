@@ -1,4 +1,5 @@
 /** What one stream of a command writes, on its way to the node and to the file that keeps it. */
+import { readSync } from "node:fs"
 import type { Socket } from "node:net"
 import type { Channel } from "../Channel.ts"
 import type { Spill } from "./Spill.ts"
@@ -27,6 +28,23 @@ export class Output {
       this.closed = true
       this.whenClosed()
     })
+  }
+
+  /**
+   * Reads a terminal to its end. Node takes one whose other side is closed for ended, though its last bytes may still
+   * be on their way through the kernel: of those a read has all, or an error.
+   */
+  readToEnd(terminal: number) {
+    const buffer = Buffer.allocUnsafe(64 * 1024)
+    try {
+      for (let size = 0, piece; size < pipeSize; size += piece) {
+        piece = readSync(terminal, buffer)
+        if (piece === 0) return
+        this.push(Buffer.from(buffer.subarray(0, piece)))
+      }
+    } catch {
+      // Nothing is left.
+    }
   }
 
   get spilled() {
