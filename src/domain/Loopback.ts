@@ -2,3 +2,6 @@
 export const isLoopback = (name: string | undefined) =>
   name !== undefined &&
   (name === "localhost" || name === "[::1]" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name))
+
+/** The name or address of a URL's host; undefined for what is no URL. */
+export const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).hostname : undefined)

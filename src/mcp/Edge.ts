@@ -10,7 +10,7 @@ import {
   type JSONRPCRequest,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Either, Option, Stream } from "effect"
+import { Deferred, Effect, Option, Stream } from "effect"
 import type { OperationId, Principal } from "../domain/Identity.ts"
 import { settings } from "../Settings.ts"
 import type { Admission } from "./Admission.ts"
@@ -28,7 +28,7 @@ import {
   streaming,
   updated,
 } from "./EventStream.ts"
-import { answered, refuse } from "./Refusal.ts"
+import { answered, refuse, unavailable } from "./Refusal.ts"
 import { messageOf, readOne } from "./Body.ts"
 import * as Sessionless from "./Sessionless.ts"
 import { ToolCalls } from "./ToolCalls.ts"
@@ -81,8 +81,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       return HttpServerResponse.empty({ status: 202 })
     }
     // Without room for a stream it is answered all the same.
-    const streams =
-      acceptsStream(request) && Either.isRight(yield* Effect.either(admission.stream(principal)))
+    const streams = acceptsStream(request) && (yield* Effect.isSuccess(admission.stream(principal)))
     return yield* answer({
       stream: streams ? "may" : "never",
       isFollowed: message.params?._meta?.progressToken !== undefined,
@@ -118,7 +117,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
           whileKept(connection),
         ),
       // Its client asks again, which it would not where it was told that nothing is left.
-    }).pipe(Effect.catchAll(({ message, next }) => refuse(503, -32000, `${message} ${next}`)))
+    }).pipe(Effect.catchAll(unavailable))
 
   /** A stream for what the server says unasked. Its comments show that the server is there; it keeps the lease. */
   const listen = Effect.fnUntraced(function* (
@@ -180,9 +179,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         `MCP-Protocol-Version ${version.slice(0, 40)} is not supported; these are: ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")}.`,
       )
     }
-    const connection = yield* connections
-      .find(principal, id)
-      .pipe(Effect.catchAll(({ message, next }) => refuse(503, -32000, `${message} ${next}`)))
+    const connection = yield* connections.find(principal, id).pipe(Effect.catchAll(unavailable))
     return connection ?? (yield* refuse(404, -32001, "There is no such connection: send `initialize` again."))
   })
 
@@ -197,9 +194,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     if (request.method === "DELETE") {
       yield* admission.request(principal)
       const connection = yield* connectionOf(principal, request)
-      yield* connections
-        .close(principal, connection)
-        .pipe(Effect.catchAll(({ message, next }) => refuse(503, -32000, `${message} ${next}`)))
+      yield* connections.close(principal, connection).pipe(Effect.catchAll(unavailable))
       return HttpServerResponse.empty({ status: 200 })
     }
     return yield* refuse(405, -32000, "Use POST, GET or DELETE.", { allow: "GET, POST, DELETE" })

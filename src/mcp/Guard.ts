@@ -3,7 +3,7 @@
  * rebound its own name to this address (MCP, "Transports", security warning).
  */
 import { Context, Effect, Layer } from "effect"
-import { isLoopback } from "../domain/Loopback.ts"
+import { hostOf, isLoopback } from "../domain/Loopback.ts"
 import { settings } from "../Settings.ts"
 import { Principals } from "./Principals.ts"
 
@@ -24,7 +24,7 @@ export class Guard extends Context.Tag("codegen-mcp/mcp/Guard")<
 
       return {
         objection: (host, origin) => {
-          const name = nameOf(`http://${host ?? ""}`)
+          const name = hostOf(`http://${host ?? ""}`)
           if (
             hostChecked &&
             !hosts.has(host ?? "") &&
@@ -33,7 +33,7 @@ export class Guard extends Context.Tag("codegen-mcp/mcp/Guard")<
           ) {
             return "The Host header is not one of this server's (ALLOWED_HOSTS)."
           }
-          if (origin !== undefined && !origins.has(origin) && !(!guarded && isLoopback(nameOf(origin)))) {
+          if (origin !== undefined && !origins.has(origin) && !(!guarded && isLoopback(hostOf(origin)))) {
             return "The Origin is not allowed (ALLOWED_ORIGINS)."
           }
           return undefined
@@ -42,5 +42,3 @@ export class Guard extends Context.Tag("codegen-mcp/mcp/Guard")<
     }),
   )
 }
-
-const nameOf = (url: string) => (URL.canParse(url) ? new URL(url).hostname : undefined)

@@ -20,7 +20,7 @@ import * as Conversation from "./Conversation.ts"
 import * as Door from "./Door.ts"
 import { comments, frame, messageOf, streaming, updated } from "./EventStream.ts"
 import * as Frames from "./Frames.ts"
-import { answered, refuse } from "./Refusal.ts"
+import { answered, refuse, unavailable } from "./Refusal.ts"
 import * as Body from "./Body.ts"
 
 /** Makes the handlers of both paths. Once `leaving` is done, streams end. */
@@ -74,9 +74,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     const name = yield* Conversation.sessionNameIn(request.url)
     const unknown = { protocolVersion: "2024-11-05", client: {}, capabilities: {} }
     const connection = yield* Effect.acquireRelease(
-      connections
-        .open(principal, name, unknown)
-        .pipe(Effect.catchAll(({ message, next }) => refuse(503, -32000, `${message} ${next}`))),
+      connections.open(principal, name, unknown).pipe(Effect.catchAll(unavailable)),
       (connection) => Effect.ignore(connections.close(principal, connection)),
     )
     yield* connections.keep(connection.id)
@@ -126,8 +124,6 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     const principal = yield* admit(request)
     yield* admission.request(principal)
     const id = new URL(request.url, "http://localhost").searchParams.get("connection") ?? ""
-    const unavailable = ({ message, next }: { readonly message: string; readonly next: string }) =>
-      refuse(503, -32000, `${message} ${next}`)
     const connection = yield* Effect.catchAll(connections.find(principal, id), unavailable)
     if (connection === undefined) {
       return yield* refuse(404, -32001, "There is no such connection: open a stream at /sse first.")

@@ -31,3 +31,7 @@ export const refuse = (
   message: string,
   headers: Readonly<Record<string, string>> = {},
 ) => Effect.fail(new Refusal({ status, code, message, headers }))
+
+/** What cannot be done now, but may be later. */
+export const unavailable = ({ message, next }: { readonly message: string; readonly next: string }) =>
+  refuse(503, -32000, `${message} ${next}`)

@@ -11,7 +11,7 @@ import { cancelled } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import { Registry } from "../tools/Registry.ts"
 import { Catalogue } from "./Catalogue.ts"
-import { atOnce, comment, comments, type Follower, streaming } from "./EventStream.ts"
+import { atOnce, comment, comments, type Follower, frame, streaming } from "./EventStream.ts"
 import { refused, resultOf, sessionlessListingOf } from "./Presentation.ts"
 import type { Notify } from "./SessionlessServer.ts"
 import * as SessionResources from "./SessionResources.ts"
@@ -148,8 +148,7 @@ const framesOf = ({ body }: Response) =>
     ? Stream.empty
     : Stream.fromReadableStream({ evaluate: () => body, onError: (error) => error })
 
-const frameOf = (answer: Response) =>
-  Effect.map(textOf(answer), (text) => new TextEncoder().encode(`event: message\ndata: ${text}\n\n`))
+const frameOf = (answer: Response) => Effect.map(textOf(answer), (data) => frame({ event: "message", data }))
 
 /** Notifications that wait for a slow client. */
 const maxWaiting = 16

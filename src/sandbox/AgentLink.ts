@@ -59,10 +59,10 @@ const usual = {
   breaks: 200,
 }
 
-/** Without words on what is wrong: they are made of what came, which may be too deep for it, and too long. */
 /** Time for an agent to answer to a new attachment. */
 const hearing = "3 seconds"
 
+/** Without words on what is wrong: they are made of what came, which may be too deep for it, and too long. */
 const decode = Schema.decodeUnknownOption(ToNode)
 
 /** Attaches to a container, which need not run yet. */

@@ -12,6 +12,7 @@ import {
   type OutputCursor,
 } from "../domain/Command.ts"
 import { CommandNotStarted, SandboxLost } from "../domain/SandboxError.ts"
+import { Waiters } from "../domain/Waiters.ts"
 import type { AgentLink, CommandNews } from "./AgentLink.ts"
 import { OutputBuffer } from "./OutputBuffer.ts"
 import type { Sandbox } from "./Sandbox.ts"
@@ -22,8 +23,8 @@ interface Command {
   readonly stderr: Stream
   readonly ended: Deferred.Deferred<CommandEnd, CommandNotStarted | SandboxLost>
   readonly stop: (how: Stopped) => void
-  /** Called, once each, when something has happened: output, room for input, the end. */
-  readonly waiters: Set<() => void>
+  /** Woken by output, room for input, the end. */
+  readonly waiters: Waiters
   readonly writing: Effect.Semaphore
 }
 
@@ -68,10 +69,8 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
     const startedAt = performance.now()
     const first = yield* Deferred.make<News | Stopped, CommandNotStarted | SandboxLost>()
     const ended = yield* Deferred.make<CommandEnd, CommandNotStarted | SandboxLost>()
-    const waiters = new Set<() => void>()
-    const wake = () => {
-      for (const waiter of waiters) waiter()
-    }
+    const waiters = new Waiters()
+    const wake = () => waiters.wake()
     let total = 0
     let open = 2
     let news: News | undefined
@@ -138,7 +137,7 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
       if (news === undefined)
         yield* Effect.ignore(
           Effect.timeout(
-            waitUntil(waiters, () => news !== undefined),
+            waiters.until(() => news !== undefined),
             "500 millis",
           ),
         )
@@ -174,7 +173,7 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
     const hasMore = () =>
       until === "output" && (stdout.buffer.total > after.stdout || stderr.buffer.total > after.stderr)
     yield* Effect.timeoutOption(
-      waitUntil(waiters, () => hasMore() || isDone(ended)),
+      waiters.until(() => hasMore() || isDone(ended)),
       waitMs,
     )
     const end = yield* Deferred.poll(ended)
@@ -200,7 +199,7 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
     // What a command does not take, because it ended or closed its input, is dropped, as in a shell's pipe.
     write: Effect.fnUntraced(function* (id: CommandId, data: Uint8Array, end: boolean) {
       const { stdout, ended, waiters, writing } = yield* get(id)
-      const taken = waitUntil(waiters, () => stdout.channel.waiting === 0 || isDone(ended))
+      const taken = waiters.until(() => stdout.channel.waiting === 0 || isDone(ended))
       // One at a time, and none behind one whose writer gave up: all of them would stay in memory otherwise.
       yield* Effect.gen(function* () {
         yield* taken
@@ -253,16 +252,3 @@ const usageOf = (news: News | undefined, startedAt: number): CommandUsage => ({
 })
 
 const isDone = <A, E>(deferred: Deferred.Deferred<A, E>) => Effect.runSync(Deferred.isDone(deferred))
-
-/** Waits until it holds, which is looked at whenever something has happened. */
-const waitUntil = (waiters: Set<() => void>, holds: () => boolean) =>
-  Effect.async<void>((resume) => {
-    const waiter = () => {
-      if (!holds()) return
-      waiters.delete(waiter)
-      resume(Effect.void)
-    }
-    waiters.add(waiter)
-    waiter()
-    return Effect.sync(() => waiters.delete(waiter))
-  })

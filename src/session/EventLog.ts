@@ -2,8 +2,8 @@
  * The last events of one operation, bounded in size. Who reads is told where some are left out, so that nothing is
  * missed unawares; reading takes nothing away.
  */
-import { Effect } from "effect"
 import type { NumberedEvent, OperationEvent } from "../domain/Event.ts"
+import { Waiters } from "../domain/Waiters.ts"
 
 export class EventLog {
   private readonly events: Array<NumberedEvent> = []
@@ -11,7 +11,7 @@ export class EventLog {
   characters = 0
   /** The last one that was dropped. */
   private dropped: NumberedEvent | undefined
-  private readonly waiters = new Set<() => void>()
+  private readonly waiters = new Waiters()
 
   /** The number of the last event. */
   get last() {
@@ -27,7 +27,7 @@ export class EventLog {
       this.dropped = this.events.shift()!
       this.characters -= sizeOf(this.dropped.event)
     }
-    for (const waiter of this.waiters) waiter()
+    this.waiters.wake()
     return seq
   }
 
@@ -48,16 +48,7 @@ export class EventLog {
 
   /** Waits for an event after one. */
   changed(seq: number) {
-    return Effect.async<void>((resume) => {
-      const waiter = () => {
-        if (this.last <= seq) return
-        this.waiters.delete(waiter)
-        resume(Effect.void)
-      }
-      this.waiters.add(waiter)
-      waiter()
-      return Effect.sync(() => this.waiters.delete(waiter))
-    })
+    return this.waiters.until(() => this.last > seq)
   }
 }
 

@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import type { Notice, Notices } from "../domain/Notice.ts"
 import { TooManyOperations } from "../domain/SessionError.ts"
+import { Waiters } from "../domain/Waiters.ts"
 
 export class Mailbox {
   private notices: Array<Notices["notices"][number] & { readonly size: number }> = []
@@ -16,7 +17,9 @@ export class Mailbox {
   private takesPosts = false
   /** Messages that were taken in lately, by the names that their callers gave them. */
   private readonly known = new Set<string>()
-  private readonly waiters = new Set<() => void>()
+  private readonly waiters = new Waiters()
+  /** Of what may concern a listener. */
+  changes = 0
 
   /** `now` in milliseconds. */
   constructor(now: number) {
@@ -32,9 +35,9 @@ export class Mailbox {
     this.add({ _tag: "Updated", uri }, uri.length)
   }
 
-  /** Whether somebody has listened for the client's messages. */
-  get isHeard() {
-    return this.takesPosts
+  /** Waits until somebody has listened for the client's messages. */
+  get heard() {
+    return this.waiters.until(() => this.takesPosts)
   }
 
   /** Takes a message of the client, unless too much waits. One of the same name is the same. */
@@ -68,6 +71,7 @@ export class Mailbox {
     // A client keeps its place among the notices of changes alone.
     this.notices = this.notices.filter(({ notice, seq }) => seq > from || notice._tag === "Updated")
     this.takesPosts = takesPosts
+    if (takesPosts) this.waiters.wake()
     const waiting = this.notices.filter(({ seq }) => seq > from)
     let room = maxPage
     const page = waiting.filter(({ size }, index) => (room -= size) >= 0 || index === 0)
@@ -76,15 +80,10 @@ export class Mailbox {
     return { notices: page.map(({ notice, seq }) => ({ notice, seq })), last, displaced: false }
   }
 
-  /** Waits until there may be something to take. */
-  readonly changed = Effect.async<void>((resume) => {
-    const waiter = () => {
-      this.waiters.delete(waiter)
-      resume(Effect.void)
-    }
-    this.waiters.add(waiter)
-    return Effect.sync(() => this.waiters.delete(waiter))
-  })
+  /** Waits for more changes than so many. */
+  changed(changes: number) {
+    return this.waiters.until(() => this.changes > changes)
+  }
 
   private add(notice: Notice, size: number) {
     this.notices.push({ seq: ++this.last, notice, size })
@@ -98,7 +97,8 @@ export class Mailbox {
   }
 
   private wake() {
-    for (const waiter of this.waiters) waiter()
+    this.changes++
+    this.waiters.wake()
   }
 }
 

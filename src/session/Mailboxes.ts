@@ -1,5 +1,5 @@
 /** The mailboxes of a session's own connections, on the node that owns it. */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Option } from "effect"
 import type { ConnectionId } from "../domain/Identity.ts"
 import type { Notices } from "../domain/Notice.ts"
 import type { Unavailable } from "../domain/SessionError.ts"
@@ -75,10 +75,14 @@ export const make = ({ isHere, sandbox, subscriptionsOf }: MailboxContext) => {
       for (;;) {
         const live = sandbox()
         if (live !== undefined && !subscriptions.isEmpty) yield* subscriptions.look(live)
+        const { changes } = mailbox
         const taken: Notices = mailbox.take(listener, after, takesPosts)
         const left = end - (yield* Clock.currentTimeMillis)
         if (taken.notices.length > 0 || taken.displaced || left <= 0 || !isHere()) return taken
-        yield* Effect.timeoutOption(mailbox.changed, Math.min(left, subscriptions.isEmpty ? tick : glance))
+        yield* Effect.timeoutOption(
+          mailbox.changed(changes),
+          Math.min(left, subscriptions.isEmpty ? tick : glance),
+        )
       }
     }),
 
@@ -96,9 +100,9 @@ export const make = ({ isHere, sandbox, subscriptionsOf }: MailboxContext) => {
     post: Effect.fnUntraced(function* (connection: ConnectionId, name: string, message: unknown) {
       const { mailbox } = yield* boxOf(connection)
       // A stream that begins, or finds the session's new owner, is about to ask.
-      for (let tries = 0; !mailbox.isHeard && tries < 40; tries++) yield* Effect.sleep("50 millis")
-      if (mailbox.isHeard) yield* mailbox.post(name, message)
-      return mailbox.isHeard
+      const isHeard = Option.isSome(yield* Effect.timeoutOption(mailbox.heard, beginMs))
+      if (isHeard) yield* mailbox.post(name, message)
+      return isHeard
     }),
 
     /** The session is closed. */
@@ -108,6 +112,9 @@ export const make = ({ isHere, sandbox, subscriptionsOf }: MailboxContext) => {
 
 /** How long the mailbox of a connection is kept that nobody has listened at, in milliseconds. */
 const keptMs = 300_000
+
+/** Time for a stream to ask for its client's messages, in milliseconds. */
+const beginMs = 2_000
 
 /** How often a listener looks whether the session is still here, and whether files have changed, in milliseconds. */
 const tick = 1000

@@ -102,7 +102,7 @@ describe("Mailbox", () => {
   it.effect("wakes whoever waits", () =>
     Effect.gen(function* () {
       const mailbox = new Mailbox(0)
-      const waiting = yield* Effect.fork(mailbox.changed)
+      const waiting = yield* Effect.fork(mailbox.changed(mailbox.changes))
       yield* Effect.yieldNow()
       mailbox.update("a")
       yield* Fiber.join(waiting)

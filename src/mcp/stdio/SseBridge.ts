@@ -4,10 +4,11 @@
  * posted to the address that the stream's first event names. (MCP 2024-11-05, "Transports", HTTP with SSE.)
  */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Deferred, Effect, Option, Queue, Schedule, Stream } from "effect"
+import { Deferred, Effect, Queue, Stream } from "effect"
 import { randomId } from "../../domain/Identity.ts"
-import { isLoopback } from "../../domain/Loopback.ts"
+import { hostOf, isLoopback } from "../../domain/Loopback.ts"
 import { readOne } from "../Body.ts"
+import { comments, frame } from "../EventStream.ts"
 import { answered } from "../Refusal.ts"
 import * as Bridge from "./Bridge.ts"
 import { maxLine } from "./Message.ts"
@@ -43,13 +44,12 @@ export const make = ({ isNamed, leaving, log, upstream }: SseBridgeOptions) => {
         Effect.tap(randomId("c_"), (id) => Effect.sync(() => bridges.set(id, bridge))),
         (id) => Effect.sync(() => bridges.delete(id)),
       )
-      const messages = Stream.map(Stream.fromQueue(lines, { maxChunkSize: 1 }), (line) =>
-        event("message", line),
+      const messages = Stream.map(Stream.fromQueue(lines, { maxChunkSize: 1 }), (data) =>
+        frame({ event: "message", data }),
       )
-      const signs = Stream.as(Stream.fromSchedule(Schedule.spaced("15 seconds")), ": keep-alive\n\n")
       return Stream.concat(
-        Stream.succeed(event("endpoint", `/message?id=${id}`)),
-        Stream.merge(messages, signs),
+        Stream.succeed(frame({ event: "endpoint", data: `/message?id=${id}` })),
+        Stream.merge(messages, comments),
       )
     }),
   )
@@ -57,7 +57,7 @@ export const make = ({ isNamed, leaving, log, upstream }: SseBridgeOptions) => {
   const open = Effect.sync(() =>
     bridges.size >= maxStreams
       ? plain(503, `${maxStreams} streams are open: close some.`)
-      : HttpServerResponse.stream(Stream.encodeText(Stream.interruptWhenDeferred(events, leaving)), {
+      : HttpServerResponse.stream(Stream.interruptWhenDeferred(events, leaving), {
           contentType: "text/event-stream",
           headers: { "cache-control": "no-cache, no-transform" },
         }),
@@ -91,9 +91,6 @@ const maxStreams = 16
 /** Messages that wait for a slow client. */
 const maxWaiting = 16
 
-const event = (name: string, data: string) => `event: ${name}\ndata: ${data}\n\n`
-
 const plain = (status: number, text: string) => HttpServerResponse.text(`${text}\n`, { status })
 
-const isLocal = (url: string) =>
-  Option.exists(Option.liftThrowable(() => new URL(url))(), ({ hostname }) => isLoopback(hostname))
+const isLocal = (url: string) => isLoopback(hostOf(url))
