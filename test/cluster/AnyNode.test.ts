@@ -9,6 +9,7 @@ import { readFile } from "../../src/tools/ReadFile.ts"
 import { sessionInfo } from "../../src/tools/SessionInfo.ts"
 import { writeFile } from "../../src/tools/WriteFile.ts"
 import * as Http from "../support/Http.ts"
+import * as RawClient from "../support/RawClient.ts"
 import { nodesOf, settled, shards, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 
@@ -255,11 +256,8 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
           yield* client.end()
           assert.deepStrictEqual(yield* cluster.containers, [])
           for (const { url } of nodes) {
-            const answer = yield* Http.send(`${url}/mcp`, {
-              method: "POST",
-              headers: { "content-type": "application/json", "mcp-session-id": client.connection },
-              body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" }),
-            })
+            const raw = RawClient.of(url, client.connection)
+            const answer = yield* raw.post({ id: 1, method: "tools/list" })
             assert.strictEqual(answer.status, 404)
           }
         }),

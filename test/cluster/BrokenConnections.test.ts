@@ -2,8 +2,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
-import { operationIdKey } from "../../src/domain/Identity.ts"
 import * as EventStream from "../support/EventStream.ts"
+import * as RawClient from "../support/RawClient.ts"
 import * as TcpProxy from "../support/TcpProxy.ts"
 import { nodesOf, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
@@ -23,38 +23,8 @@ const env = {
   CONNECTION_LEASE: `${connectionLease} seconds`,
 }
 
-/** A client of a named session, that speaks HTTP itself. */
-const connected = (session: string) =>
-  Effect.gen(function* () {
-    const cluster = yield* TestCluster
-    const { connection } = yield* Effect.scoped(cluster.client({ session, abandon: true }))
-    const headers = {
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-session-id": connection,
-    }
-    const follow = (url: string, command: string) =>
-      EventStream.open(url, {
-        method: "POST",
-        headers,
-        body: {
-          jsonrpc: "2.0",
-          id: 1,
-          method: "tools/call",
-          params: {
-            name: "exec",
-            arguments: { command, wait_ms: 60_000 },
-            _meta: { progressToken: "p", [operationIdKey]: "o_1" },
-          },
-        },
-      })
-    const listen = (url: string, place?: string) =>
-      EventStream.open(url, {
-        method: "GET",
-        headers: { ...headers, ...(place === undefined ? {} : { "last-event-id": place }) },
-      })
-    return { connection, follow, listen }
-  })
+/** Of commands that are followed for long. */
+const input = { wait_ms: 60_000 }
 
 /** What the processes of all nodes hold. */
 const heldBy = Effect.map(
@@ -69,15 +39,6 @@ const heldBy = Effect.map(
   }),
 )
 
-interface Message {
-  readonly id?: number
-  readonly params?: { readonly message: string }
-  readonly result?: { readonly structuredContent?: Record<string, unknown> }
-}
-
-const messageOf = ({ data }: EventStream.ServerEvent): Message =>
-  data === "" ? {} : (JSON.parse(data) as Message)
-
 layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout: "90 seconds" })(
   "a cluster",
   (it) => {
@@ -86,15 +47,16 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
       () =>
         Effect.gen(function* () {
           const cluster = yield* TestCluster
-          const { follow, listen } = yield* connected("cut")
+          const { follow, listen } = yield* RawClient.open(cluster.mcpUrl, { session: "cut" })
           const balancer = new URL(cluster.mcpUrl)
           const proxy = yield* TcpProxy.make({ host: balancer.hostname, port: Number(balancer.port) })
-          const url = `http://127.0.0.1:${proxy.port}/mcp`
+          const at = `http://127.0.0.1:${proxy.port}`
           const all: Array<EventStream.ServerEvent> = []
           let cuts = 0
           let stream: EventStream.EventStream = yield* follow(
-            url,
+            1,
             "for i in $(seq 600); do echo line $i; sleep 0.045; done",
+            { at, input },
           )
           all.push((yield* stream.next)!)
           yield* Effect.forkScoped(
@@ -110,7 +72,7 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
             const event = yield* stream.next
             if (event !== undefined) all.push(event)
             // At whatever node the balancer chooses.
-            else stream = yield* listen(url, all.at(-1)!.id!)
+            else stream = yield* listen({ at, after: all.at(-1)!.id! })
           }
           assert.isAtLeast(cuts, 25)
           assert.deepStrictEqual(
@@ -118,13 +80,10 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
             [...Array.from({ length: all.length - 1 }, (_, seq) => `o_1.${seq}`), "o_1.end"],
           )
           assert.deepStrictEqual(
-            all
-              .slice(0, -1)
-              .map((event) => messageOf(event).params?.message ?? "")
-              .join(""),
+            RawClient.outputOf(all.slice(0, -1)),
             Array.from({ length: 600 }, (_, index) => `line ${index + 1}\n`).join(""),
           )
-          assert.deepInclude(messageOf(all.at(-1)!).result?.structuredContent, {
+          assert.deepInclude(RawClient.messageOf(all.at(-1)!).result?.structuredContent, {
             status: "exited",
             exit_code: 0,
           })
@@ -134,16 +93,18 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
     it.scoped("holds nothing of 1,000 streams that were opened and abandoned", () =>
       Effect.gen(function* () {
         const cluster = yield* TestCluster
-        const urls = (yield* nodesOf(cluster)).map(({ url }) => `${url}/mcp`)
-        const { connection, follow, listen } = yield* connected("abandoned")
+        const urls = (yield* nodesOf(cluster)).map(({ url }) => url)
+        const { connection, follow, listen } = yield* RawClient.open(cluster.mcpUrl, {
+          session: "abandoned",
+        })
         const tell = "while :; do echo tick; sleep 0.25; done"
-        const first = yield* follow(urls[0]!, tell)
+        const first = yield* follow(1, tell, { at: urls[0]!, input })
         yield* first.next
         yield* first.next
         let streams = 0
         const abandoned = (index: number) => {
-          const url = urls[index % 3]!
-          const kinds = [follow(url, tell), listen(url), listen(url, "o_1.1")]
+          const at = urls[index % 3]!
+          const kinds = [follow(1, tell, { at, input }), listen({ at }), listen({ at, after: "o_1.1" })]
           const open = kinds[Math.floor(index / 3) % 3]!
           // Some are left before, and some after they have begun.
           return Effect.scoped(
@@ -176,13 +137,15 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
         assert.isAbove(streams, 700)
         assert.isBelow(Math.max(...memory) - before.memory, 48 * MiB, `${memory.map((bytes) => bytes / MiB)}`)
         // Each node has room for as many as ever, and for none more.
-        for (const url of urls) {
+        for (const at of urls) {
           yield* first.cut
           yield* Effect.scoped(
             Effect.gen(function* () {
-              const all = yield* Effect.replicateEffect(listen(url, "o_1.1"), maxStreams, { concurrency: 8 })
+              const all = yield* Effect.replicateEffect(listen({ at, after: "o_1.1" }), maxStreams, {
+                concurrency: 8,
+              })
               assert.isTrue(all.every(({ status }) => status === 200))
-              assert.strictEqual((yield* listen(url, "o_1.1")).status, 429)
+              assert.strictEqual((yield* listen({ at, after: "o_1.1" })).status, 429)
             }),
           )
         }

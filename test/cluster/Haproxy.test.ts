@@ -9,51 +9,31 @@ import { exec } from "../../src/tools/Exec.ts"
 import * as EventStream from "../support/EventStream.ts"
 import * as Haproxy from "../support/Haproxy.ts"
 import * as Http from "../support/Http.ts"
+import * as RawClient from "../support/RawClient.ts"
 import { nodesOf, TestCluster } from "../support/TestCluster.ts"
 
 const missing = await Effect.runPromise(Haproxy.missing)
 if (missing !== undefined) console.warn(`HAProxy is not tested: ${missing}`)
-
-interface Message {
-  readonly params?: { readonly message: string }
-  readonly result?: { readonly structuredContent?: Record<string, unknown> }
-}
 
 const balanced = Effect.gen(function* () {
   const cluster = yield* TestCluster
   const nodes = yield* nodesOf(cluster)
   const url = `${yield* Haproxy.start(nodes.map(({ url }) => url))}/mcp`
   const client = yield* cluster.client({ url })
-  const headers = {
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-    "mcp-session-id": client.connection,
-    "mcp-protocol-version": "2025-11-25",
-  }
+  const raw = RawClient.of(url, client.connection, { "mcp-protocol-version": "2025-11-25" })
+  // As a client that names no operation.
   const follow = (id: number, command: string) =>
-    EventStream.open(url, {
-      method: "POST",
-      headers,
-      body: {
-        jsonrpc: "2.0",
-        id,
-        method: "tools/call",
-        params: { name: "exec", arguments: { command }, _meta: { progressToken: "p" } },
-      },
+    raw.stream({
+      id,
+      method: "tools/call",
+      params: { name: "exec", arguments: { command }, _meta: { progressToken: "p" } },
     })
-  const resume = (place: string): ReturnType<typeof EventStream.open> =>
-    Effect.flatMap(
-      EventStream.open(url, { method: "GET", headers: { ...headers, "last-event-id": place } }),
-      (stream) => (stream.status === 200 ? Effect.succeed(stream) : resume(place)),
+  const resume = (after: string): ReturnType<typeof raw.listen> =>
+    Effect.flatMap(raw.listen({ after }), (stream) =>
+      stream.status === 200 ? Effect.succeed(stream) : resume(after),
     )
   return { cluster, client, follow, resume }
 })
-
-const messageOf = ({ data }: EventStream.ServerEvent): Message =>
-  data === "" ? {} : (JSON.parse(data) as Message)
-
-const outputOf = (events: ReadonlyArray<EventStream.ServerEvent>) =>
-  events.map((event) => messageOf(event).params?.message ?? "").join("")
 
 describe.skipIf(missing !== undefined)("behind HAProxy", () => {
   layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90 seconds" })((it) => {
@@ -71,9 +51,10 @@ describe.skipIf(missing !== undefined)("behind HAProxy", () => {
         const { client, follow } = yield* balanced
         const stream = yield* follow(1, "echo first; until [ -f go ]; do sleep 0.05; done; echo second")
         const events = [yield* stream.next]
-        while (!outputOf(events.map((event) => event!)).includes("first")) events.push(yield* stream.next)
+        while (!RawClient.outputOf(events.map((event) => event!)).includes("first"))
+          events.push(yield* stream.next)
         yield* client.ask(writeFile, { path: "go", content: "" })
-        assert.include(outputOf(yield* EventStream.rest(stream)), "second\n")
+        assert.include(RawClient.outputOf(yield* EventStream.rest(stream)), "second\n")
       }),
     )
 
@@ -89,14 +70,14 @@ describe.skipIf(missing !== undefined)("behind HAProxy", () => {
           )
         const stream = yield* elsewhere(1)
         const events: Array<EventStream.ServerEvent> = []
-        while (!outputOf(events).includes("5\n")) events.push((yield* stream.next)!)
+        while (!RawClient.outputOf(events).includes("5\n")) events.push((yield* stream.next)!)
         yield* cluster.kill(stream.node)
         for (let event = yield* stream.next; event !== undefined; event = yield* stream.next)
           events.push(event)
         events.push(...(yield* EventStream.rest(yield* resume(events.at(-1)!.id!))))
         const numbers = Array.from({ length: 40 }, (_, index) => `${index + 1}\n`).join("")
-        assert.strictEqual(outputOf(events), numbers)
-        assert.deepInclude(messageOf(events.at(-1)!).result?.structuredContent, { stdout: numbers })
+        assert.strictEqual(RawClient.outputOf(events), numbers)
+        assert.deepInclude(RawClient.messageOf(events.at(-1)!).result?.structuredContent, { stdout: numbers })
         assert.include(yield* client.ask(exec, { command: "wc -l < runs" }), { stdout: "1\n" })
       }),
     )

@@ -2,6 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as Http from "../support/Http.ts"
+import * as RawClient from "../support/RawClient.ts"
 import { TestCluster } from "../support/TestCluster.ts"
 
 const maxBody = 64 * 1024
@@ -21,12 +22,7 @@ const post = (
     const cluster = yield* TestCluster
     const url = `${yield* cluster.url("node-1")}/mcp`
     const { connection } = yield* cluster.client({ url })
-    const all: Record<string, string> = {
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-session-id": connection,
-      ...headers,
-    }
+    const all = RawClient.headersOf(connection, headers)
     const answer = yield* Http.send(url, {
       method: "POST",
       body,

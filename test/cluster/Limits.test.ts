@@ -2,9 +2,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
-import { operationIdKey } from "../../src/domain/Identity.ts"
-import * as EventStream from "../support/EventStream.ts"
 import * as Http from "../support/Http.ts"
+import * as RawClient from "../support/RawClient.ts"
 import * as RawConnection from "../support/RawConnection.ts"
 import { TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
@@ -30,47 +29,16 @@ const env = {
 
 const node = Effect.flatMap(TestCluster, (cluster) => cluster.url("node-1"))
 
-const initialize = {
-  jsonrpc: "2.0",
-  id: 0,
-  method: "initialize",
-  params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } },
-}
+/** Of commands that are followed for long. */
+const input = { wait_ms: 60_000 }
 
-/** A connection of a principal, and requests of it as they go over the wire. */
+/** A connection of a principal, which may ask for more of them. */
 const connected = (token: (typeof tokens)[number]) =>
   Effect.gen(function* () {
-    const url = `${yield* node}/mcp`
-    const unbound = {
-      authorization: `Bearer ${token}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-    }
-    const open = Http.send(url, { method: "POST", headers: unbound, body: JSON.stringify(initialize) })
-    const headers = { ...unbound, "mcp-session-id": String((yield* open).headers["mcp-session-id"]) }
-    const close = Http.send(url, { method: "DELETE", headers })
-    yield* Effect.addFinalizer(() => close)
-    const call = (id: number, command: string, more: Record<string, string> = {}) =>
-      EventStream.open(url, {
-        method: "POST",
-        headers: { ...headers, ...more },
-        body: {
-          jsonrpc: "2.0",
-          id,
-          method: "tools/call",
-          params: {
-            name: "exec",
-            arguments: { command, wait_ms: 60_000 },
-            _meta: { progressToken: id, [operationIdKey]: `o_${id}` },
-          },
-        },
-      })
-    const listen = (more: Record<string, string> = {}) =>
-      EventStream.open(url, { method: "GET", headers: { ...headers, accept: "text/event-stream", ...more } })
-    const post = (body: unknown, more: Record<string, string> = {}) =>
-      Http.send(url, { method: "POST", headers: { ...headers, ...more }, body: JSON.stringify(body) })
-    const ping = post({ jsonrpc: "2.0", id: 0, method: "ping" })
-    return { url, open, close, headers, call, listen, post, ping }
+    const url = yield* node
+    const client = yield* RawClient.open(url, { token })
+    const ping = client.post({ id: 0, method: "ping" })
+    return { ...client, url, open: RawClient.initialize(url, { token }), ping }
   })
 
 layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout: "60 seconds" })(
@@ -78,18 +46,21 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
   (it) => {
     it.scoped("are so many requests of one principal at once; those of another are not concerned", () =>
       Effect.gen(function* () {
-        const { call, ping, url } = yield* connected("anne")
+        const { follow, ping, url } = yield* connected("anne")
         const other = yield* connected("ben")
         const waiting = yield* Effect.forEach(
           Array.from({ length: maxRequests }, (_, index) => index),
-          (id) => Effect.forkScoped(Effect.scoped(call(id, "sleep 60", { accept: "application/json" }))),
+          (id) =>
+            Effect.forkScoped(
+              Effect.scoped(follow(id, "sleep 60", { headers: { accept: "application/json" }, input })),
+            ),
         )
         const refused = yield* until(ping, ({ status }) => status !== 200)
         assert.strictEqual(refused.status, 429)
         assert.strictEqual(refused.headers["retry-after"], "1")
         assert.match(JSON.parse(refused.text).error.message, /works on 4 requests.*MAX_REQUESTS.*again/)
         assert.strictEqual((yield* other.ping).status, 200)
-        assert.strictEqual((yield* Http.send(url.replace("/mcp", "/readyz"))).status, 200)
+        assert.strictEqual((yield* Http.send(`${url}/readyz`)).status, 200)
         yield* Effect.forEach(waiting, (fiber) => fiber.interruptAsFork(fiber.id()))
         yield* until(ping, ({ status }) => status === 200)
       }),
@@ -99,7 +70,7 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
       "are so many streams of one principal at once, and calls past that are answered without one",
       () =>
         Effect.gen(function* () {
-          const { call, listen } = yield* connected("emil")
+          const { follow, listen } = yield* connected("emil")
           // Of one connection each: the newest stream of one ends the others.
           const streams = yield* Effect.replicateEffect(
             Effect.flatMap(connected("emil"), ({ listen }) => listen()),
@@ -115,7 +86,7 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
             JSON.parse((yield* refused.next)!.data).error.message,
             /3 streams.*MAX_STREAMS.*Close one/,
           )
-          const answer = yield* call(0, "echo on; sleep 1; echo on")
+          const answer = yield* follow(0, "echo on; sleep 1; echo on", { input })
           assert.include(answer.type, "application/json")
           assert.strictEqual(
             JSON.parse((yield* answer.next)!.data).result.structuredContent.stdout,
@@ -128,7 +99,7 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
 
     it.scoped("are so many connections of one principal, of which one more makes no session", () =>
       Effect.gen(function* () {
-        const { close, open } = yield* connected("cora")
+        const { end, open } = yield* connected("cora")
         const { sql } = yield* TestCluster
         const sessions = Effect.map(
           sql<{ count: number }>`
@@ -144,7 +115,7 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
         const refused = yield* open
         assert.match(JSON.parse(refused.text).error.message, /5 open connections.*MAX_CONNECTIONS.*Close/)
         assert.strictEqual(yield* sessions, maxConnections)
-        yield* close
+        yield* end
         assert.isDefined((yield* open).headers["mcp-session-id"])
         yield* sql`DELETE FROM connection WHERE principal = 'token:cora'`
       }),
@@ -153,9 +124,12 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
     it.scoped("are so many bytes of a header", () =>
       Effect.gen(function* () {
         const { ping, post, url } = yield* connected("anne")
-        const list = { jsonrpc: "2.0", id: 0, method: "ping" }
-        assert.strictEqual((yield* post(list, { "x-padding": "x".repeat(maxHeader - 1000) })).status, 200)
-        const refused = yield* post(list, { "x-padding": "x".repeat(maxHeader) })
+        const message = { id: 0, method: "ping" }
+        assert.strictEqual(
+          (yield* post(message, { headers: { "x-padding": "x".repeat(maxHeader - 1000) } })).status,
+          200,
+        )
+        const refused = yield* post(message, { headers: { "x-padding": "x".repeat(maxHeader) } })
         assert.strictEqual(refused.status, 431)
         assert.match(JSON.parse(refused.text).error.message, /4096 bytes.*MAX_HEADER/)
         const connection = yield* RawConnection.open(url)
@@ -229,12 +203,12 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
     it.scoped("answer in HTTP/1.1 who would rather have something else, and refuse what is no HTTP", () =>
       Effect.gen(function* () {
         const { ping, post, url } = yield* connected("anne")
-        const upgrade = {
+        const headers = {
           connection: "Upgrade, HTTP2-Settings",
           upgrade: "h2c",
           "http2-settings": "AAMAAABk",
         }
-        const answer = yield* post({ jsonrpc: "2.0", id: "a", method: "ping" }, upgrade)
+        const answer = yield* post({ id: "a", method: "ping" }, { headers })
         assert.deepStrictEqual(JSON.parse(answer.text), { jsonrpc: "2.0", id: "a", result: {} })
         for (const garbage of [
           "\x16\x03\x01\x02\x00\x01\x00",

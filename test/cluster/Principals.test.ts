@@ -9,6 +9,7 @@ import { readFile } from "../../src/tools/ReadFile.ts"
 import { sessionInfo } from "../../src/tools/SessionInfo.ts"
 import { writeFile } from "../../src/tools/WriteFile.ts"
 import * as Http from "../support/Http.ts"
+import * as RawClient from "../support/RawClient.ts"
 import { nodesOf, TestCluster } from "../support/TestCluster.ts"
 
 const hash = (token: string) => createHash("sha256").update(token).digest("hex")
@@ -18,9 +19,9 @@ const ben = { token: "token-of-ben" }
 
 const env = { API_TOKENS: `anne:${hash(anne.token)}, ben:${hash(ben.token).toUpperCase()}` }
 
-const request = (method: string, headers: Record<string, string>): Http.HttpRequest => ({
+const request = (method: string, connection: string, authorization: string): Http.HttpRequest => ({
   method,
-  headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+  headers: RawClient.headersOf(connection, authorization === "" ? {} : { authorization }),
   body: method === "POST" ? JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" }) : undefined,
 })
 
@@ -42,13 +43,7 @@ layer(TestCluster.layer({ nodes: 2, env }), { excludeTestServices: true, timeout
             `Bearer ${anne.token.toUpperCase()}`,
           ]) {
             for (const method of ["POST", "GET", "DELETE"]) {
-              const answer = yield* Http.send(
-                `${url}/mcp`,
-                request(method, {
-                  "mcp-session-id": connection,
-                  ...(authorization === "" ? {} : { authorization }),
-                }),
-              )
+              const answer = yield* Http.send(`${url}/mcp`, request(method, connection, authorization))
               assert.strictEqual(answer.status, 401, `${method} ${authorization}`)
               assert.match(answer.headers["www-authenticate"] ?? "", /^Bearer/)
             }
@@ -68,10 +63,7 @@ layer(TestCluster.layer({ nodes: 2, env }), { excludeTestServices: true, timeout
           for (const method of ["POST", "GET", "DELETE"]) {
             const answer = yield* Http.send(
               `${url}/mcp`,
-              request(method, {
-                "mcp-session-id": client.connection,
-                authorization: `Bearer ${ben.token}`,
-              }),
+              request(method, client.connection, `Bearer ${ben.token}`),
             )
             assert.strictEqual(answer.status, 404, method)
           }

@@ -2,12 +2,11 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
-import { operationIdKey } from "../../src/domain/Identity.ts"
 import { exec } from "../../src/tools/Exec.ts"
 import { listFiles } from "../../src/tools/ListFiles.ts"
 import { sessionInfo } from "../../src/tools/SessionInfo.ts"
 import * as EventStream from "../support/EventStream.ts"
-import * as Http from "../support/Http.ts"
+import * as RawClient from "../support/RawClient.ts"
 import { clientOwnedBy, nodesOf, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 
@@ -19,64 +18,21 @@ const expected = (count: number) =>
     .flat()
     .sort()
 
-interface Message {
-  readonly id?: number
-  readonly method?: string
-  readonly params?: { readonly progressToken: string; readonly progress: number; readonly message: string }
-  readonly result?: {
-    readonly isError?: boolean
-    readonly structuredContent?: Record<string, unknown>
-    readonly content: ReadonlyArray<{ readonly text: string }>
-  }
-}
-
-const messageOf = ({ data }: EventStream.ServerEvent) => JSON.parse(data) as Message
-
-const told = (event: EventStream.ServerEvent) => ({ id: event.id, message: messageOf(event) })
+const told = (event: EventStream.ServerEvent) => ({ id: event.id, message: RawClient.messageOf(event) })
 
 /** What a client puts together of what it was told. */
 const linesOf = (events: ReadonlyArray<EventStream.ServerEvent>) =>
-  events
-    .filter(({ data }) => data !== "")
-    .map((event) => messageOf(event).params?.message ?? "")
-    .join("")
+  RawClient.outputOf(events)
     .split("\n")
     .filter((line) => line !== "")
     .sort()
 
-/** A connection whose session a node owns, as a client that speaks HTTP itself. */
+/** A connection whose session a node owns, for the SDK's client and for requests that a test words. */
 const raw = (cluster: TestCluster["Type"], owner: string) =>
-  Effect.gen(function* () {
-    const client = yield* clientOwnedBy(cluster, owner)
-    const headers = {
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-session-id": client.connection,
-    }
-    const follow = (url: string, id: number, command: string, more: Record<string, unknown> = {}) =>
-      EventStream.open(`${url}/mcp`, {
-        method: "POST",
-        headers,
-        body: {
-          jsonrpc: "2.0",
-          id,
-          method: "tools/call",
-          params: {
-            name: "exec",
-            arguments: { command, ...more },
-            _meta: { progressToken: "p", [operationIdKey]: `o_${id}` },
-          },
-        },
-      })
-    const resume = (url: string, place: string, connection = client.connection) =>
-      EventStream.open(`${url}/mcp`, {
-        method: "GET",
-        headers: { ...headers, "mcp-session-id": connection, "last-event-id": place },
-      })
-    const notify = (url: string, body: unknown) =>
-      Http.send(`${url}/mcp`, { method: "POST", headers, body: JSON.stringify(body) })
-    return { client, follow, resume, notify }
-  })
+  Effect.map(clientOwnedBy(cluster, owner), (client) => ({
+    client,
+    ...RawClient.of(cluster.mcpUrl, client.connection),
+  }))
 
 const three = Effect.gen(function* () {
   const cluster = yield* TestCluster
@@ -92,22 +48,25 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
       Effect.gen(function* () {
         const { cluster, owner, urls } = yield* three
         const { follow } = yield* raw(cluster, owner)
-        const stream = yield* follow(urls[1], 1, lines(10, 0.1))
+        const stream = yield* follow(1, lines(10, 0.1), { at: urls[1] })
         assert.include(stream.type, "text/event-stream")
         const first = yield* stream.next
         assert.deepStrictEqual([first?.id, first?.data], ["o_1.0", ""])
         const events = yield* EventStream.rest(stream)
-        const said = events.slice(0, -1).map((event) => messageOf(event).params!)
+        const said = events.slice(0, -1).map((event) => RawClient.messageOf(event).params!)
         assert.isAbove(said.length, 5)
         assert.isTrue(said.every(({ progressToken }) => progressToken === "p"))
         assert.isTrue(
-          said.every(({ progress }, index) => index === 0 || progress > said[index - 1]!.progress),
+          said.every(({ progress }, index) => index === 0 || progress! > said[index - 1]!.progress!),
         )
         assert.deepStrictEqual(linesOf(events.slice(0, -1)), expected(10))
         const last = events.at(-1)!
         assert.strictEqual(last.id, "o_1.end")
-        assert.deepInclude(messageOf(last).result?.structuredContent, { status: "exited", exit_code: 0 })
-        assert.strictEqual(messageOf(last).id, 1)
+        assert.deepInclude(RawClient.messageOf(last).result?.structuredContent, {
+          status: "exited",
+          exit_code: 0,
+        })
+        assert.strictEqual(RawClient.messageOf(last).id, 1)
       }),
     )
 
@@ -116,9 +75,9 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
       () =>
         Effect.gen(function* () {
           const { cluster, owner, urls } = yield* three
-          const { follow, resume } = yield* raw(cluster, owner)
+          const { follow, listen } = yield* raw(cluster, owner)
           const all: Array<EventStream.ServerEvent> = []
-          let stream: EventStream.EventStream = yield* follow(urls[1], 2, lines(30, 0.1))
+          let stream: EventStream.EventStream = yield* follow(2, lines(30, 0.1), { at: urls[1] })
           let breaks = 0
           for (;;) {
             const event = yield* stream.next
@@ -126,7 +85,7 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
             if (event?.id?.endsWith(".end") === true) break
             if (event === undefined || all.length % 4 === 0) {
               yield* stream.cut
-              stream = yield* resume(urls[++breaks % 3]!, all.at(-1)!.id!)
+              stream = yield* listen({ at: urls[++breaks % 3]!, after: all.at(-1)!.id! })
             }
           }
           assert.isAbove(breaks, 5)
@@ -135,29 +94,30 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
             all.slice(1, -1).map(({ id }) => id),
             Array.from({ length: all.length - 2 }, (_, index) => `o_2.${index + 1}`),
           )
-          assert.deepInclude(messageOf(all.at(-1)!).result?.structuredContent, { status: "exited" })
+          assert.deepInclude(RawClient.messageOf(all.at(-1)!).result?.structuredContent, { status: "exited" })
         }),
     )
 
     it.scoped("that has ended is told again from any event on, and of its end nothing is left to tell", () =>
       Effect.gen(function* () {
         const { cluster, owner, urls } = yield* three
-        const { follow, resume } = yield* raw(cluster, owner)
-        const first = yield* EventStream.rest(yield* follow(urls[1], 3, lines(3, 0.05)))
-        const again = yield* EventStream.rest(yield* resume(urls[2], "o_3.0"))
+        const { follow, listen } = yield* raw(cluster, owner)
+        const first = yield* EventStream.rest(yield* follow(3, lines(3, 0.05), { at: urls[1] }))
+        const again = yield* EventStream.rest(yield* listen({ at: urls[2], after: "o_3.0" }))
         assert.deepStrictEqual(again.map(told), first.slice(1).map(told))
-        assert.strictEqual((yield* resume(urls[2], "o_3.end")).status, 204)
-        assert.strictEqual((yield* resume(urls[2], "o_unknown.1")).status, 204)
+        assert.strictEqual((yield* listen({ at: urls[2], after: "o_3.end" })).status, 204)
+        assert.strictEqual((yield* listen({ at: urls[2], after: "o_unknown.1" })).status, 204)
       }),
     )
 
     it.scoped("is told to nobody but its own connection", () =>
       Effect.gen(function* () {
         const { cluster, owner, urls } = yield* three
-        const { follow, resume } = yield* raw(cluster, owner)
+        const { follow } = yield* raw(cluster, owner)
         const stranger = yield* clientOwnedBy(cluster, owner)
-        const stream = yield* follow(urls[1], 4, lines(3, 0.05))
-        assert.strictEqual((yield* resume(urls[1], "o_4.0", stranger.connection)).status, 204)
+        const stream = yield* follow(4, lines(3, 0.05), { at: urls[1] })
+        const foreign = yield* RawClient.of(urls[1], stranger.connection).listen({ after: "o_4.0" })
+        assert.strictEqual(foreign.status, 204)
         yield* EventStream.rest(stream)
       }),
     )
@@ -167,19 +127,15 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
       () =>
         Effect.gen(function* () {
           const { cluster, owner, urls } = yield* three
-          const { follow, resume, notify } = yield* raw(cluster, owner)
+          const { follow, listen, post } = yield* raw(cluster, owner)
           const other = yield* cluster.client()
           const { session_id } = yield* other.ask(sessionInfo, {})
-          const stream = yield* follow(urls[1], 5, lines(100, 0.1), { session_id })
+          const stream = yield* follow(5, lines(100, 0.1), { at: urls[1], input: { session_id } })
           for (let count = 0; count < 3; count++) yield* stream.next
           yield* stream.cut
-          const again = yield* resume(urls[2], "o_5.1")
+          const again = yield* listen({ at: urls[2], after: "o_5.1" })
           assert.strictEqual((yield* again.next)?.id, "o_5.2")
-          yield* notify(urls[0], {
-            jsonrpc: "2.0",
-            method: "notifications/cancelled",
-            params: { requestId: 5 },
-          })
+          yield* post({ method: "notifications/cancelled", params: { requestId: 5 } }, { at: urls[0] })
           assert.isFalse((yield* EventStream.rest(again)).some(({ id }) => id === "o_5.end"))
         }),
     )
@@ -189,22 +145,21 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
       () =>
         Effect.gen(function* () {
           const { cluster, owner, urls } = yield* three
-          const { client, follow, notify } = yield* raw(cluster, owner)
+          const { client, follow, post } = yield* raw(cluster, owner)
           const before = marked()
           const stream = yield* follow(
-            urls[1],
             0,
             "(setsid sleep 987.654321 &) ; echo up; sleep 987.654321; echo never",
+            { at: urls[1] },
           )
           yield* stream.next
-          assert.strictEqual(messageOf((yield* stream.next)!).params?.message, "up\n")
+          assert.strictEqual(RawClient.messageOf((yield* stream.next)!).params?.message, "up\n")
           yield* until(Effect.sync(marked), (count) => count === before + 2)
           const cancelledAt = performance.now()
-          const answer = yield* notify(urls[2], {
-            jsonrpc: "2.0",
-            method: "notifications/cancelled",
-            params: { requestId: 0, reason: "enough" },
-          })
+          const answer = yield* post(
+            { method: "notifications/cancelled", params: { requestId: 0, reason: "enough" } },
+            { at: urls[2] },
+          )
           assert.strictEqual(answer.status, 202)
           yield* until(Effect.sync(marked), (count) => count === before)
           assert.isBelow(performance.now() - cancelledAt, 1000)
@@ -227,17 +182,17 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
         Effect.gen(function* () {
           const { cluster, urls } = yield* three
           const nodes = yield* nodesOf(cluster)
-          const { client, follow, resume } = yield* raw(cluster, nodes[2]!.id)
-          const stream = yield* follow(urls[0], 6, "echo once >> runs; echo up; sleep 60")
+          const { client, follow, listen } = yield* raw(cluster, nodes[2]!.id)
+          const stream = yield* follow(6, "echo once >> runs; echo up; sleep 60", { at: urls[0] })
           yield* stream.next
           const { id } = (yield* stream.next)!
           yield* stream.cut
           yield* cluster.kill(nodes[2]!.id)
-          const events = yield* EventStream.rest(yield* resume(urls[1], id!))
-          const { id: request, result } = messageOf(events.at(-1)!)
+          const events = yield* EventStream.rest(yield* listen({ at: urls[1], after: id! }))
+          const { id: request, result } = RawClient.messageOf(events.at(-1)!)
           assert.strictEqual(request, 6)
           assert.isTrue(result?.isError)
-          assert.include(result?.content[0]?.text, "interrupted")
+          assert.include(result?.content?.[0]?.text, "interrupted")
           assert.strictEqual((yield* client.refused(listFiles, {}, { at: urls[1] })).code, "workspace_lost")
         }),
       )
@@ -257,15 +212,15 @@ layer(TestCluster.layer({ nodes: 3, env: { SHUTDOWN_TIMEOUT: "4 seconds" } }), {
     Effect.gen(function* () {
       const { cluster, owner, urls } = yield* three
       const [, leaver] = yield* nodesOf(cluster)
-      const { follow, resume } = yield* raw(cluster, owner)
-      const stream = yield* follow(urls[1], 1, lines(60, 0.1))
+      const { follow, listen } = yield* raw(cluster, owner)
+      const stream = yield* follow(1, lines(60, 0.1), { at: urls[1] })
       yield* stream.next
       yield* Effect.fork(cluster.stop(leaver!.id))
       const before = yield* EventStream.rest(stream)
       assert.isFalse(before.some(({ id }) => id === "o_1.end"))
-      const after = yield* EventStream.rest(yield* resume(urls[2], before.at(-1)!.id!))
+      const after = yield* EventStream.rest(yield* listen({ at: urls[2], after: before.at(-1)!.id! }))
       assert.deepStrictEqual(linesOf([...before, ...after.slice(0, -1)]), expected(60))
-      assert.deepInclude(messageOf(after.at(-1)!).result?.structuredContent, { exit_code: 0 })
+      assert.deepInclude(RawClient.messageOf(after.at(-1)!).result?.structuredContent, { exit_code: 0 })
     }),
   )
 })

@@ -125,5 +125,5 @@ export const hello = (protocolVersion = "2025-06-18") =>
     jsonrpc: "2.0",
     id: 0,
     method: "initialize",
-    params: { protocolVersion, capabilities: {}, clientInfo: { name: "pipe", version: "0" } },
+    params: { protocolVersion, capabilities: {}, clientInfo: { name: "test", version: "0" } },
   })

@@ -2,6 +2,7 @@
 import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { Config, Context, Effect, Layer, Redacted, Schema } from "effect"
+import { randomUUID } from "node:crypto"
 import * as LocalCluster from "../../scripts/cluster/LocalCluster.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
 import { labels } from "../../src/sandbox/Specification.ts"
@@ -148,15 +149,11 @@ export const nodesOf = (cluster: TestCluster["Type"]) =>
     [...nodes].sort((a, b) => a.id.localeCompare(b.id)).map(({ id, url }) => ({ id, url })),
   )
 
-/** A client whose session is owned by this node; tries new sessions until one is. */
-export const clientOwnedBy = (
-  cluster: TestCluster["Type"],
-  node: string,
-  options?: Partial<Client.ClientOptions>,
-) =>
+/** A client whose session is owned by this node; tries new sessions until one is. Others may join one that is named. */
+export const clientOwnedBy = (cluster: TestCluster["Type"], node: string, { named = false } = {}) =>
   Effect.gen(function* () {
     for (let tried = 0; tried < 60; tried++) {
-      const client = yield* cluster.client(options)
+      const client = yield* cluster.client(named ? { session: randomUUID() } : {})
       if ((yield* client.ask(sessionInfo, {})).owner_node === node) return client
       yield* Effect.orDie(client.end())
     }
