@@ -38,7 +38,8 @@ export const start = (options: LocalNodeOptions): Effect.Effect<LocalNode, Start
     const log = logOf(options.runFolder, options.id)
     const child = yield* Child.start({
       command: process.execPath,
-      args: [main],
+      // Most of what a call allocates is gone when it ends: with more room for that, less of it is collected.
+      args: ["--max-semi-space-size=32", main],
       cwd: Project.root,
       env: {
         ...process.env,

@@ -76,7 +76,7 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
     ) => Effect.Effect<void, Unavailable>
   }
 >() {
-  static readonly layer = Layer.effect(
+  static readonly layer = Layer.scoped(
     Connections,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -84,6 +84,19 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
       const lease = Duration.toSeconds(yield* settings.connectionLease.config)
       const renewal = Math.min(lease / 4, 60)
       const limit = yield* settings.maxConnections.config
+      /** Connections that are in use here, and by how many. */
+      const kept = new Map<ConnectionId, number>()
+      yield* Effect.suspend(() => {
+        const ids = [...kept.keys()].join(",")
+        return ids === ""
+          ? Effect.void
+          : sql`UPDATE connection SET seen_at = now() WHERE id = ANY(string_to_array(${ids}, ','))`
+      }).pipe(
+        Effect.ignore,
+        Effect.delay(Duration.seconds(renewal)),
+        Effect.repeat(Schedule.forever),
+        Effect.forkScoped,
+      )
 
       return {
         open: Effect.fn("Connections.open")(
@@ -105,7 +118,7 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
           answering,
         ),
 
-        find: Effect.fn("Connections.find")(function* (principal, id) {
+        find: Effect.fnUntraced(function* (principal, id) {
           const rows = yield* sql<Omit<Connection, "questions"> & Record<QuestionKind | "stale", boolean>>`
             SELECT id, session_id AS session, protocol_version AS "protocolVersion", log_level AS "logLevel",
               capabilities->'elicitation' IS NOT NULL AS elicitation,
@@ -140,12 +153,14 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
           ),
 
         keep: (id) =>
-          sql`UPDATE connection SET seen_at = now() WHERE id = ${id}`.pipe(
-            Effect.ignore,
-            Effect.delay(Duration.seconds(renewal)),
-            Effect.repeat(Schedule.forever),
-            Effect.forkScoped,
-            Effect.asVoid,
+          Effect.acquireRelease(
+            Effect.sync(() => void kept.set(id, (kept.get(id) ?? 0) + 1)),
+            () =>
+              Effect.sync(() => {
+                const others = (kept.get(id) ?? 0) - 1
+                if (others > 0) kept.set(id, others)
+                else kept.delete(id)
+              }),
           ),
 
         close: Effect.fn("Connections.close")(function* (principal, connection) {

@@ -43,13 +43,37 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const farewell = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
     Effect.as(refused(new NodeLeaving())),
   )
-  /** The end of a call that this node cannot wait for: its client goes on at another, where it and the call can. */
-  const left = (session: SessionId, { drop, isResumable }: Follower) =>
-    Effect.flatMap(farewell, (result) =>
-      isResumable() && !sessions.isHere(session)
-        ? Effect.zipRight(drop, Effect.never)
-        : Effect.succeed(result),
-    )
+  /** What ends each call that is waited for here, once this node cannot wait any more. */
+  const ends = new Set<Effect.Effect<unknown>>()
+  let isOver = false
+  yield* farewell.pipe(
+    Effect.flatMap(() => {
+      isOver = true
+      return Effect.all([...ends], { concurrency: "unbounded", discard: true })
+    }),
+    Effect.forkDaemon,
+  )
+  /** Waits for a call while this node can: after that its client goes on at another, where it and the call can. */
+  const whileHere = <A, E>(
+    session: SessionId,
+    request: JSONRPCRequest,
+    follower: Follower,
+    call: Effect.Effect<A, E>,
+  ) => {
+    const end = Effect.suspend(() => {
+      const goesOn = follower.isResumable() && !sessions.isHere(session)
+      return follower.end(
+        goesOn ? undefined : { jsonrpc: "2.0", id: request.id, result: refused(new NodeLeaving()) },
+      )
+    })
+    return isOver
+      ? Effect.zipRight(end, Effect.never)
+      : Effect.acquireUseRelease(
+          Effect.sync(() => ends.add(end)),
+          () => call,
+          () => Effect.sync(() => ends.delete(end)),
+        )
+  }
 
   const subscribe = Effect.fnUntraced(function* (connection: Connection, uri: string, on: boolean) {
     if (uri.length > maxUri || !catalogue.resources.isResource(uri))
@@ -87,9 +111,11 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         callTool: (params) => {
           const named = params.arguments?.["session_id"]
           const session = isSessionId(named) ? named : connection.session
-          return Effect.raceFirst(
+          return whileHere(
+            session,
+            request,
+            follower,
             tools.call(principal, connection, request.id, params, follower),
-            left(session, follower),
           )
         },
         askOwner: tools.askOwner(connection),

@@ -87,15 +87,9 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       isFollowed: message.params?._meta?.progressToken !== undefined,
       primes: connection.protocolVersion >= primingSince,
       headers: {},
-      run: (follower) =>
-        conversation.reply(principal, connection, message, follower).pipe(whileKept(connection)),
+      run: (follower) => conversation.reply(principal, connection, message, follower),
     })
   })
-
-  const whileKept =
-    ({ id }: Connection) =>
-    <A, E>(work: Effect.Effect<A, E>) =>
-      Effect.scoped(Effect.zipRight(connections.keep(id), work))
 
   /** Goes on with a request whose stream broke. */
   const resume = (connection: Connection, { operation, after }: { operation: OperationId; after: number }) =>
@@ -114,7 +108,6 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
           Effect.raceFirst(
             Effect.zipRight(Deferred.await(leaving), Effect.fail(new Conversation.NodeLeaving())),
           ),
-          whileKept(connection),
         ),
       // Its client asks again, which it would not where it was told that nothing is left.
     }).pipe(Effect.catchAll(unavailable))
@@ -180,7 +173,11 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       )
     }
     const connection = yield* connections.find(principal, id).pipe(Effect.catchAll(unavailable))
-    return connection ?? (yield* refuse(404, -32001, "There is no such connection: send `initialize` again."))
+    if (connection === undefined) {
+      return yield* refuse(404, -32001, "There is no such connection: send `initialize` again.")
+    }
+    yield* connections.keep(connection.id)
+    return connection
   })
 
   return Effect.gen(function* () {

@@ -6,7 +6,7 @@
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Duration, Effect, Fiber, Option, Stream } from "effect"
+import { Deferred, Duration, Effect, Stream } from "effect"
 import type { NumberedEvent, OperationEvent, Origin } from "../domain/Event.ts"
 import { OperationId } from "../domain/Identity.ts"
 import * as Frames from "./Frames.ts"
@@ -19,8 +19,8 @@ export interface Follower {
   /** Under this id it can be resumed from now on. */
   readonly begun: (operation: OperationId) => Effect.Effect<unknown>
   readonly event: (event: NumberedEvent, origin: Origin | undefined) => Effect.Effect<unknown>
-  /** Ends it without an answer: its client wants none any more, or will take it up again elsewhere. */
-  readonly drop: Effect.Effect<unknown>
+  /** Ends it with that answer, or with none: its client wants none any more, or will take it up again elsewhere. */
+  readonly end: (message: JSONRPCMessage | undefined) => Effect.Effect<unknown>
   /** Whether its client has a place in the stream, from which it goes on where that ends. */
   readonly isResumable: () => boolean
 }
@@ -49,57 +49,62 @@ export const answer = Effect.fnUntraced(function* <E>({
   run,
 }: AnswerOptions<E>) {
   const frames = yield* Frames.make
-  const begun = yield* Deferred.make<OperationId>()
-  const spoke = yield* Deferred.make<void>()
-  const dropped = yield* Deferred.make<undefined>()
+  /** The whole answer, or undefined where there is to be a stream. */
+  const begin = yield* Deferred.make<{ readonly message: JSONRPCMessage | undefined } | undefined, E>()
+  let operation: OperationId | undefined
+  let isStream = false
+  let isWhole = false
   let told = false
   let isPrimed = false
+  const becomeStream = () => {
+    if (isWhole || stream === "never") return
+    isStream = true
+    Deferred.unsafeDone(begin, Effect.succeed(undefined))
+  }
   const offer = (id: string | undefined, message: JSONRPCMessage) =>
     frames.add(frame({ id, data: JSON.stringify(message) }))
-  const work = yield* run({
+  const end = (message: JSONRPCMessage | undefined) =>
+    Effect.suspend(() => {
+      if (stream === "must" && message !== undefined) becomeStream()
+      if (!isStream) {
+        isWhole = true
+        return Deferred.succeed(begin, { message })
+      }
+      const id = operation === undefined ? undefined : `${operation}.end`
+      return message === undefined ? frames.end : Effect.zipRight(offer(id, message), frames.end)
+    })
+  yield* run({
     takesEvents: stream !== "never",
-    begun: (operation) =>
-      Effect.zipRight(
-        Deferred.succeed(begun, operation),
-        isFollowed ? Deferred.succeed(spoke, undefined) : Effect.void,
-      ),
+    begun: (id) =>
+      Effect.suspend(() => {
+        operation = id
+        if (isFollowed) becomeStream()
+        return isStream || stream === "never"
+          ? Effect.void
+          : Effect.fork(Effect.delay(Effect.sync(becomeStream), atOnce))
+      }),
     event: Effect.fnUntraced(function* (event, origin) {
-      const id = `${yield* Deferred.await(begun)}.${event.seq}`
+      const id = `${operation}.${event.seq}`
       const message = origin === undefined ? undefined : messageOf(id, event.event, origin)
       // Without a stream nobody would take it, and the answer would wait behind it.
       if (message === undefined || stream === "never") return
       told = true
-      yield* Deferred.succeed(spoke, undefined)
+      becomeStream()
       yield* offer(id, message)
     }),
-    drop: Deferred.succeed(dropped, undefined),
+    end,
     isResumable: () => told || isPrimed,
   }).pipe(
-    Effect.raceFirst(Deferred.await(dropped)),
-    Effect.tap(
-      Effect.fnUntraced(function* (message) {
-        const operation = Option.getOrUndefined(yield* Deferred.poll(begun))
-        const id = operation === undefined ? undefined : `${yield* operation}.end`
-        if (message !== undefined) yield* offer(id, message)
-        yield* frames.end
-      }),
-    ),
-    Effect.tapErrorCause(() => frames.end),
+    Effect.flatMap(end),
+    Effect.catchAllCause((cause) => (isStream ? frames.end : Deferred.failCause(begin, cause))),
     Effect.forkScoped,
   )
-  const later = Effect.zipRight(Deferred.await(begun), Effect.sleep(atOnce))
-  const quick = yield* Effect.raceFirst(
-    Effect.asSome(Fiber.join(work)),
-    stream === "never"
-      ? Effect.never
-      : Effect.as(Effect.raceFirst(Deferred.await(spoke), later), Option.none()),
-  )
-  if (Option.isSome(quick) && (quick.value === undefined || !(told || stream === "must"))) {
-    return quick.value === undefined
+  const whole = yield* Deferred.await(begin)
+  if (whole !== undefined) {
+    return whole.message === undefined
       ? HttpServerResponse.empty({ status: stream === "must" ? 204 : 202, headers })
-      : HttpServerResponse.unsafeJson(quick.value, { headers })
+      : HttpServerResponse.unsafeJson(whole.message, { headers })
   }
-  const operation = yield* Deferred.await(begun)
   isPrimed = primes && stream === "may"
   const prime = isPrimed ? [frame({ id: `${operation}.0`, retry, data: "" })] : []
   const events = Stream.concat(Stream.fromIterable(prime), frames.stream)

@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       return
     }
     const begun = yield* Deferred.make<OperationId>()
-    const dropped = yield* Deferred.make<undefined>()
+    const ended = yield* Deferred.make<JSONRPCMessage | undefined>()
     const reply = conversation.reply(principal, connection, message, {
       takesEvents: true,
       begun: (operation) => Deferred.succeed(begun, operation),
@@ -60,10 +60,10 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         const told = origin === undefined ? undefined : messageOf(name, event.event, origin)
         if (told !== undefined) yield* say(told)
       }),
-      drop: Deferred.succeed(dropped, undefined),
+      end: (answer) => Deferred.succeed(ended, answer),
       isResumable: () => false,
     })
-    const answer = yield* Effect.raceFirst(reply, Deferred.await(dropped))
+    const answer = yield* Effect.raceFirst(reply, Deferred.await(ended))
     if (answer !== undefined) yield* say(answer)
   })
 

@@ -61,9 +61,7 @@ export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToo
             ? Effect.void
             : tell({ progressToken: origin.progress, progress: event.progress, message: event.message }),
         // By a request that joined the operation after this one.
-        drop: Effect.suspend(() =>
-          begun === undefined ? Effect.void : Deferred.succeed(over, resultOf(cancelled(begun))),
-        ),
+        end: () => (begun === undefined ? Effect.void : Deferred.succeed(over, resultOf(cancelled(begun)))),
       }
       return yield* tools.call(principal, caller, request, params, follower).pipe(
         Effect.raceFirst(Deferred.await(over)),

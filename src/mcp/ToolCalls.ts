@@ -96,7 +96,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const registry = yield* Registry
 
       return {
-        call: Effect.fn("ToolCalls.call")(function* (principal, caller, request, params, follower) {
+        call: Effect.fnUntraced(function* (principal, caller, request, params, follower) {
           const tool = registry.findListed(params.name)
           if (tool === undefined) {
             return yield* new UnknownTool({
@@ -194,8 +194,8 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
 }
 
 /** A reply as its client is to see it, unless it wants none. */
-const told = (reply: Reply, { drop }: Follower) =>
-  reply._tag === "Cancelled" ? Effect.zipRight(drop, Effect.never) : Effect.succeed(resultOf(reply))
+const told = (reply: Reply, { end }: Follower) =>
+  reply._tag === "Cancelled" ? Effect.zipRight(end(undefined), Effect.never) : Effect.succeed(resultOf(reply))
 
 /** What its client takes before the answer. */
 const wishesOf = ({ logLevel, questions }: Caller, { _meta }: CallParams) => ({

@@ -1,5 +1,12 @@
 /** This node's HTTP: MCP and two questions about its health. Every answer names the node that gave it. */
-import { HttpApp, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import {
+  HttpApp,
+  HttpMiddleware,
+  HttpRouter,
+  HttpServer,
+  HttpServerRequest,
+  HttpServerResponse,
+} from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Deferred, Duration, Effect, Layer } from "effect"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
@@ -75,6 +82,7 @@ export const layer = Layer.unwrapEffect(
     // The library takes any request to upgrade for a WebSocket; without it, node:http answers it as HTTP/1.1.
     const plain = Layer.effectDiscard(Effect.sync(() => server.removeAllListeners("upgrade"))).pipe(
       Layer.provide(HttpServer.serve(yield* routes(leaving))),
+      HttpMiddleware.withTracerDisabledWhen(() => true),
     )
     return Layer.merge(plain, farewell).pipe(
       Layer.provide(NodeHttpServer.layer(() => server, { host, port })),

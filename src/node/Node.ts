@@ -76,9 +76,11 @@ const node = (offer: Offer) =>
 
 const logger = Layer.unwrapEffect(
   Effect.map(settings.logLevel.config, (level) =>
-    Layer.merge(
+    Layer.mergeAll(
       Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),
       Logger.minimumLogLevel(level),
+      // Nobody collects spans, and every call would make dozens.
+      Layer.setTracerEnabled(false),
     ),
   ),
 )

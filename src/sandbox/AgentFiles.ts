@@ -173,7 +173,7 @@ const performing =
               : Effect.raceFirst(line.send(send, patiently), Fiber.await(answer))
           const received = line.receive(limit, receive, nonsense, patiently)
           yield* Effect.raceFirst(Effect.zipRight(sent, received), lost)
-          return yield* patiently(Fiber.join(answer))
+          return yield* isShort ? Fiber.join(answer) : patiently(Fiber.join(answer))
         }),
       (line) => Effect.sync(() => line.channel.close()),
     )

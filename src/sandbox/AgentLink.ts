@@ -3,7 +3,7 @@
  * lost by it. An agent that ends, falls silent or says what makes no sense costs its sandbox: every call then fails
  * with `SandboxLost`. The link ends with its scope; the container does not.
  */
-import { Data, Deferred, Effect, Option, Schedule, Schema } from "effect"
+import { Data, Deferred, Effect, Exit, Option, Schedule, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import type { Channel, ChannelHandler } from "../agent/Channel.ts"
 import { Channels } from "../agent/Channels.ts"
@@ -73,7 +73,7 @@ export const make = Effect.fnUntraced(function* (
   const docker = yield* Docker
   const lost = yield* Deferred.make<never, SandboxLost>()
   const ready = yield* Deferred.make<void>()
-  const answers = new Map<number, (answer: Answer) => void>()
+  const answers = new Map<number, (answer: Exit.Exit<Answer, SandboxLost>) => void>()
   const commands = new Map<number, (news: CommandNews | SandboxLost) => void>()
   const secret = secretOf(randomBytes(secretSize))
   let attachment: Attachment.Attachment | undefined
@@ -85,6 +85,12 @@ export const make = Effect.fnUntraced(function* (
   let complaint = ""
   let reason = ""
 
+  /** Nobody waits for the agent any more. */
+  const end = (error: SandboxLost) => {
+    Deferred.unsafeDone(lost, Effect.fail(error))
+    for (const answer of answers.values()) answer(Exit.fail(error))
+  }
+
   const lose = (why: string) =>
     Effect.suspend(() => {
       if (over) return Effect.void
@@ -94,7 +100,7 @@ export const make = Effect.fnUntraced(function* (
       const error = new SandboxLost({ container })
       for (const news of commands.values()) news(error)
       return Effect.zipRight(
-        Deferred.fail(lost, error),
+        Effect.sync(() => end(error)),
         Effect.logInfo("a sandbox is lost", { container, why: reason }),
       )
     })
@@ -110,7 +116,7 @@ export const make = Effect.fnUntraced(function* (
         if (message.version !== version) throw new ProtocolError(`an agent of version ${message.version}`)
         Deferred.unsafeDone(ready, Effect.void)
       } else if (message.type === "answer") {
-        answers.get(message.id)?.(message)
+        answers.get(message.id)?.(Exit.succeed(message))
       } else {
         commands.get(message.command)?.(message)
       }
@@ -197,13 +203,16 @@ export const make = Effect.fnUntraced(function* (
 
   let lastId = 0
   const ask = (make: (id: number) => ToAgent) =>
-    Effect.flatMap(Deferred.make<Answer>(), (answered) => {
+    Effect.async<Answer, SandboxLost>((resume) => {
+      if (over) return resume(Effect.fail(new SandboxLost({ container })))
       const id = ++lastId
-      answers.set(id, (answer) => Deferred.unsafeDone(answered, Effect.succeed(answer)))
-      return Effect.zipRight(
-        send(make(id)),
-        Effect.raceFirst(Deferred.await(answered), Deferred.await(lost)),
-      ).pipe(Effect.ensuring(Effect.sync(() => answers.delete(id))))
+      answers.set(id, (answer) => {
+        answers.delete(id)
+        resume(answer)
+      })
+      due++
+      channels.send(make(id))
+      return Effect.sync(() => answers.delete(id))
     })
 
   const giveUp = (why: string) =>
@@ -229,7 +238,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.sync(() => {
       over = true
       attachment?.close()
-      Deferred.unsafeDone(lost, Effect.fail(new SandboxLost({ container })))
+      end(new SandboxLost({ container }))
     }),
   )
   yield* Effect.forkScoped(Effect.interruptible(serve(closed)))

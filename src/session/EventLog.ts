@@ -12,6 +12,7 @@ export class EventLog {
   /** The last one that was dropped. */
   private dropped: NumberedEvent | undefined
   private readonly waiters = new Waiters()
+  private isEnded = false
 
   /** The number of the last event. */
   get last() {
@@ -46,9 +47,15 @@ export class EventLog {
     return page
   }
 
-  /** Waits for an event after one. */
+  /** No event comes any more. */
+  end() {
+    this.isEnded = true
+    this.waiters.wake()
+  }
+
+  /** Waits for an event after one, or for the end. */
   changed(seq: number) {
-    return this.waiters.until(() => this.last > seq)
+    return this.waiters.until(() => this.isEnded || this.last > seq)
   }
 }
 

@@ -106,7 +106,7 @@ export const make = ({ isHere, sandbox, subscriptionsOf }: MailboxContext) => {
     }),
 
     /** The session is closed. */
-    clear: Effect.sync(() => boxes.clear()),
+    clear: () => boxes.clear(),
   }
 }
 

@@ -101,21 +101,22 @@ export const make = (context: OperationRun.OperationContext): Operations => {
   const { session, rows } = context
   const entries = new Map<OperationId, Entry>()
   const isRunning = ({ endedAt }: Entry) => endedAt === undefined
+  /** Those that run. */
+  const active = new Set<Entry>()
   const running = () => [...entries].filter(([, entry]) => isRunning(entry)).map(([id]) => id)
 
   const tidy = () => {
-    const ended = [...entries].flatMap(([id, { endedAt, kept }]) =>
-      endedAt === undefined ? [] : [{ id, endedAt, kept }],
-    )
+    const ended: Array<Retention.Ended> = []
+    for (const [id, { endedAt, kept }] of entries)
+      if (endedAt !== undefined) ended.push({ id, endedAt, kept })
     for (const { id } of Retention.overdue(ended)) entries.delete(id)
   }
 
   const twinOf = ({ origin }: Operation, inputHash: string) =>
     origin === undefined
       ? undefined
-      : [...entries.values()].find(
+      : [...active].find(
           (entry) =>
-            isRunning(entry) &&
             !entry.isCancelled &&
             isFor(entry, origin.connection, origin.request) &&
             entry.inputHash === inputHash,
@@ -137,10 +138,11 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     if (tool === undefined || tool.place !== "owner")
       return yield* Effect.dieMessage(`no tool ${operation.tool}`)
     // Commands that run for long leave room for those that look after them.
-    const alike = [...entries.values()].filter(
-      (entry) => isRunning(entry) && isLong(entry.tool) === isLong(tool),
-    )
-    if (alike.length >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
+    let alike = 0
+    for (const entry of entries.values()) {
+      if (isRunning(entry) && isLong(entry.tool) === isLong(tool)) alike++
+    }
+    if (alike >= maxRunning) return yield* new TooManyOperations({ limit: maxRunning })
     const twin = twinOf(operation, inputHash)
     if (twin !== undefined) {
       yield* Effect.interruptible(join(tool, operation, inputHash, Deferred.await(twin.outcome)))
@@ -164,6 +166,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     }
     entries.delete(operation.id)
     entries.set(operation.id, entry)
+    active.add(entry)
     entry.fiber = yield* run(tool, operation, inputHash).pipe(
       Effect.onExit((exit) => {
         const outcome = Exit.isInterrupted(exit)
@@ -173,8 +176,9 @@ export const make = (context: OperationRun.OperationContext): Operations => {
         entry.operation = { ...operation, input: undefined }
         entry.kept =
           entry.log.characters + (Exit.isSuccess(outcome) ? Retention.charactersOf(outcome.value) : 0)
+        active.delete(entry)
         tidy()
-        return Deferred.done(entry.outcome, outcome)
+        return Effect.tap(Deferred.done(entry.outcome, outcome), () => log.end())
       }),
       Effect.exit,
       Effect.asVoid,
@@ -184,9 +188,8 @@ export const make = (context: OperationRun.OperationContext): Operations => {
 
   const pageOf = Effect.fnUntraced(function* (entry: Entry, after: number | undefined, waitMs: number) {
     const { log, operation, outcome, tool } = entry
-    const news = after === undefined ? Effect.never : log.changed(after)
     yield* Effect.timeoutOption(
-      Effect.raceFirst(Effect.exit(Deferred.await(outcome)), news),
+      log.changed(after ?? Infinity),
       Math.max(shortest, Math.min(waitMs, entry.answerAt - (yield* milliseconds))),
     )
     const events = after === undefined ? [] : log.after(after)
@@ -236,9 +239,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     },
     cancel: Effect.fnUntraced(function* (connection, request) {
       // A client that began to count anew means its later request.
-      const entry = [...entries.values()].findLast(
-        (entry) => isRunning(entry) && !entry.isAnswered && isFor(entry, connection, request),
-      )
+      const entry = [...active].findLast((entry) => !entry.isAnswered && isFor(entry, connection, request))
       if (entry === undefined) return false
       entry.isCancelled = true
       const { operation, tool } = entry

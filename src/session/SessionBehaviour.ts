@@ -44,11 +44,12 @@ export const layer = SessionEntity.toLayer(
     const elsewhere = (connection: ConnectionId, operation: OperationId) =>
       abroad.findLast((note) => note.operation === operation && note.origin.connection === connection)
 
-    const claim = Effect.suspend(() =>
-      claimed === undefined
-        ? Effect.tap(sessions.claim(id), (operations) => (claimed = operations))
-        : Effect.succeed(claimed),
-    ).pipe(lock.withPermits(1))
+    const known = <E>(otherwise: Effect.Effect<Operations, E>) =>
+      Effect.suspend(() => (claimed === undefined ? otherwise : Effect.succeed(claimed)))
+
+    const claim = known(
+      known(Effect.tap(sessions.claim(id), (operations) => (claimed = operations))).pipe(lock.withPermits(1)),
+    )
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
@@ -113,13 +114,11 @@ export const layer = SessionEntity.toLayer(
       Subscribe: ({ payload: { connection } }) => mailboxes.subscribe(connection),
       Post: ({ payload: { connection, name, message } }) => mailboxes.post(connection, name, message),
       Release: () =>
-        Effect.zipRight(
-          Effect.zipRight(
-            Effect.sync(() => (claimed = undefined)),
-            mailboxes.clear,
-          ),
-          sessions.release(id),
-        ),
+        Effect.gen(function* () {
+          claimed = undefined
+          mailboxes.clear()
+          yield* sessions.release(id)
+        }),
     })
   }),
   {

@@ -166,7 +166,7 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
           answering,
         ),
 
-        begin: Effect.fn("SessionRows.begin")(function* (id, epoch, operation) {
+        begin: Effect.fnUntraced(function* (id, epoch, operation) {
           const rows = yield* sql<{ owned: boolean; begun: boolean }>`
             WITH owned AS (
               UPDATE session SET used = true, active_at = now()
@@ -188,17 +188,14 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
           return { _tag: "Ended" as const, inputHash, outcome: decodeOutcome(outcome, operation.id) }
         }, answering),
 
-        abandon: Effect.fn("SessionRows.abandon")(
-          (id, epoch, operation) =>
-            Effect.flatMap(
-              sql`
+        abandon: (id, epoch, operation) =>
+          Effect.flatMap(
+            sql`
                 DELETE FROM operation USING session
                 WHERE session.id = ${id} AND session.epoch = ${epoch}
                   AND session_id = session.id AND operation.id = ${operation} RETURNING 1`,
-              refused(id),
-            ),
-          answering,
-        ),
+            refused(id),
+          ).pipe(answering),
 
         subscriptionsOf: (connection) =>
           Effect.map(
@@ -223,17 +220,14 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
               }
         }, answering),
 
-        finish: Effect.fn("SessionRows.finish")(
-          (id, epoch, operation, outcome) =>
-            Effect.flatMap(
-              sql`
+        finish: (id, epoch, operation, outcome) =>
+          Effect.flatMap(
+            sql`
                 WITH owned AS (SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch} FOR SHARE)
                 UPDATE operation SET state = ${outcome.state}, outcome = ${JSON.stringify(outcome)}::json, ended_at = now()
                 FROM owned WHERE session_id = owned.id AND operation.id = ${operation} RETURNING 1`,
-              refused(id),
-            ),
-          answering,
-        ),
+            refused(id),
+          ).pipe(answering),
       }
     }),
   )

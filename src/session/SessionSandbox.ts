@@ -57,7 +57,7 @@ export const make = (
 
   const giveUp = Effect.zipRight(remove, Effect.ignore(unbind))
 
-  const acquire = Effect.fnUntraced(
+  const prepare = Effect.fnUntraced(
     function* (changes: boolean) {
       if (sandbox !== undefined && !sandboxes.holds(sandbox.id)) {
         const lost = used
@@ -82,10 +82,17 @@ export const make = (
     },
     Effect.uninterruptible,
     lock.withPermits(1),
-    Effect.withSpan("SessionSandbox.acquire"),
   )
 
   const current = () => (sandbox !== undefined && sandboxes.holds(sandbox.id) ? sandbox : undefined)
+
+  const acquire: SessionSandbox["acquire"] = (changes) =>
+    Effect.suspend(() => {
+      const ready = claim.current.lost ? undefined : current()
+      if (ready === undefined) return prepare(changes)
+      used ||= changes
+      return Effect.succeed(ready)
+    })
 
   return {
     acquire,

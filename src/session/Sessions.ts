@@ -123,7 +123,7 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
       })
 
       return {
-        call: Effect.fn("Sessions.call")(function* (session, operation, listener) {
+        call: Effect.fnUntraced(function* (session, operation, listener) {
           const entity = client(session)
           let after = listener === undefined ? null : 0
           for (let known = false; ; known = true) {
@@ -212,7 +212,7 @@ const answered = <A>(
   limitMs = 2 * waitMs,
 ): Effect.Effect<A, SessionError> =>
   call.pipe(
-    Effect.timeoutFail({ duration: limitMs, onTimeout: () => new SessionMoved() }),
+    timeLimit(limitMs, () => new SessionMoved()),
     Effect.catchTags({
       MailboxFull: () => Effect.fail(new TooManyOperations({ limit: 1024 })),
       AlreadyProcessingMessage: () => Effect.fail(new SessionMoved()),

@@ -70,7 +70,7 @@ export const exec = ownerTool({
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
   changes: true,
   stateOf: ({ status }) => (status === "timed_out" || status === "cancelled" ? status : "succeeded"),
-  handler: Effect.fn("tools.exec")(function* (input, call) {
+  handler: Effect.fnUntraced(function* (input, call) {
     const spec = yield* specOf(input, call.limits)
     const sandbox = yield* call.sandbox
     return yield* Effect.acquireUseRelease(
@@ -78,12 +78,14 @@ export const exec = ownerTool({
       (command) =>
         Effect.gen(function* () {
           const read = sandbox.read(command.id, start, spec.timeoutMs + killTimeMs, "end")
-          const write =
-            input.stdin === undefined
-              ? Effect.void
-              : sandbox.write(command.id, Buffer.from(input.stdin), input.stdin_open !== true)
-          const follow = call.progress === undefined ? Effect.void : tell(command, call.progress)
-          const [page] = yield* Effect.all([read, write, follow], { concurrency: 3 })
+          const { stdin, stdin_open = false } = input
+          const beside = [
+            ...(stdin === undefined ? [] : [sandbox.write(command.id, Buffer.from(stdin), !stdin_open)]),
+            ...(call.progress === undefined ? [] : [tell(command, call.progress)]),
+          ]
+          const page = yield* beside.length === 0
+            ? read
+            : Effect.zipLeft(read, Effect.all(beside, { concurrency: 2 }), { concurrent: true })
           const end: CommandEnd = page.end ?? {
             _tag: "TimedOut",
             durationMs: spec.timeoutMs,

@@ -34,7 +34,7 @@ export const listFiles = ownerTool({
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   changes: false,
-  handler: Effect.fn("tools.list_files")(function* ({ path = ".", depth = 1 }, { sandbox }) {
+  handler: Effect.fnUntraced(function* ({ path = ".", depth = 1 }, { sandbox }) {
     const { entries, truncated } = yield* (yield* sandbox).files.list(absolute(path), depth, limit)
     let size = 0
     const shown = entries.filter((entry) => (size += JSON.stringify(entry).length + 1) <= answerLimit)

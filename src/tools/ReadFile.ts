@@ -29,7 +29,7 @@ export const readFile = ownerTool({
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   changes: false,
-  handler: Effect.fn("tools.read_file")(function* ({ path, offset = 0 }, { sandbox }) {
+  handler: Effect.fnUntraced(function* ({ path, offset = 0 }, { sandbox }) {
     const { data, size } = yield* (yield* sandbox).files.read(absolute(path), offset, answerLimit)
     const rest = offset + data.length < size
     const whole = rest ? data.subarray(0, data.length - partialCharacter(data)) : data

@@ -32,7 +32,7 @@ export const readOutput = ownerTool({
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   changes: false,
-  handler: Effect.fn("tools.read_output")(function* (
+  handler: Effect.fnUntraced(function* (
     { operation_id, stdout_cursor = 0, stderr_cursor = 0, wait_ms = defaultWaitMs },
     call,
   ) {

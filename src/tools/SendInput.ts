@@ -23,7 +23,7 @@ export const sendInput = ownerTool({
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
   changes: true,
-  handler: Effect.fn("tools.send_input")(function* ({ operation_id, input, end = false }, call) {
+  handler: Effect.fnUntraced(function* ({ operation_id, input, end = false }, call) {
     const command = yield* commandOf(operation_id, call)
     if (command === undefined) yield* endedCommand(operation_id, call)
     if (command === undefined || command.kept !== undefined) {

@@ -24,7 +24,7 @@ export const writeFile = ownerTool({
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
   changes: true,
-  handler: Effect.fn("tools.write_file")(function* ({ path, content, encoding }, { limits, sandbox }) {
+  handler: Effect.fnUntraced(function* ({ path, content, encoding }, { limits, sandbox }) {
     const data = encoding === "base64" ? Encoding.decodeBase64(content) : Either.right(Buffer.from(content))
     if (Either.isLeft(data)) return yield* new InvalidContent({ path })
     if (data.right.length > limits.file) return yield* new FileError({ path, reason: "too_large" })

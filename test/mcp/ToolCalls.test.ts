@@ -69,7 +69,7 @@ const call = (
       takesEvents: true,
       begun: (operation) => Effect.sync(() => begun.push(operation)),
       event: () => Effect.void,
-      drop: Effect.void,
+      end: () => Effect.void,
       isResumable: () => false,
     })
     const [content] = result.content
