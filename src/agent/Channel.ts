@@ -26,6 +26,8 @@ export class Channel {
   received = 0
   private readonly handler: ChannelHandler
   private readonly line: Line
+  /** Bytes after which the other end is told of them. */
+  private readonly tellAfter: number
   private consumed = 0
   private told = 0
   /** What was written and is not acknowledged, from byte `acknowledged` on. */
@@ -40,10 +42,11 @@ export class Channel {
   private endSent = false
   private gotEnd = false
 
-  constructor(id: number, handler: ChannelHandler, line: Line) {
+  constructor(id: number, handler: ChannelHandler, line: Line, tellAfter = window / 4) {
     this.id = id
     this.handler = handler
     this.line = line
+    this.tellAfter = tellAfter
   }
 
   /** Bytes that wait for the other end's leave. Whoever writes stops when there are many, until `drain`. */
@@ -67,7 +70,7 @@ export class Channel {
   /** Gives the other end leave to send as many bytes more. */
   consume(bytes: number) {
     this.consumed += bytes
-    if (this.consumed - this.told >= window / 4) this.tell()
+    if (this.consumed - this.told >= this.tellAfter) this.tell()
   }
 
   /** Drops the channel at both ends. */

@@ -15,6 +15,9 @@ const maxChannels = 20_000
 /** Bytes that may come for nothing, at most: a window each of many channels that are closed at once. */
 const maxWorthless = 256 * window
 
+/** Bytes of messages that the other end may keep, though they came: few, for an idle link has pings alone. */
+const maxKept = 1024
+
 export interface ChannelsOptions {
   /** Writes to the link. */
   readonly send: (pieces: ReadonlyArray<Uint8Array>) => void
@@ -89,15 +92,20 @@ export class Channels {
 
   /** Both ends open a channel under the same number, which is not used again. */
   open(id: number, handler: ChannelHandler): Channel {
-    const channel = new Channel(id, handler, {
-      send: (kind, payload) => {
-        if (kind === Kind.close) this.close(id)
-        else if (this.attached) this.put(kind, id, payload)
+    const channel = new Channel(
+      id,
+      handler,
+      {
+        send: (kind, payload) => {
+          if (kind === Kind.close) this.close(id)
+          else if (this.attached) this.put(kind, id, payload)
+        },
+        // The message that opens a channel at the agent comes before what is written to it.
+        maySend: () => this.attached && (id === 0 || this.options.follows || this.messages.waiting === 0),
+        closed: () => this.open_.delete(id),
       },
-      // The message that opens a channel at the agent comes before what is written to it.
-      maySend: () => this.attached && (id === 0 || this.options.follows || this.messages.waiting === 0),
-      closed: () => this.open_.delete(id),
-    })
+      id === 0 ? maxKept : undefined,
+    )
     this.open_.set(id, channel)
     return channel
   }

@@ -6,10 +6,12 @@ export const maxMessage = 4 * 1024 * 1024
 
 /** A message as bytes. */
 export const messageOf = (message: unknown) => {
-  const body = Buffer.from(JSON.stringify(message))
-  const size = Buffer.allocUnsafe(4)
-  size.writeUInt32BE(body.length)
-  return Buffer.concat([size, body])
+  const body = JSON.stringify(message)
+  // With memory of its own: one that waits to be acknowledged would keep all of the pool that it is a part of.
+  const bytes = Buffer.alloc(4 + Buffer.byteLength(body))
+  bytes.writeUInt32BE(bytes.length - 4)
+  bytes.write(body, 4)
+  return bytes
 }
 
 /** Takes messages out of a stream that is cut anywhere. Throws `ProtocolError`. */

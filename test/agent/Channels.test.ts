@@ -54,6 +54,10 @@ const flows = (pair: ChannelPair, id: number) => {
   return [down, up] as const
 }
 
+/** What an end keeps of the messages that it sent. */
+const keptMessages = (end: Channels) =>
+  (end as unknown as { messages: { kept: ReadonlyArray<Uint8Array> } }).messages.kept
+
 /** How many channels an end has open, that of the messages included. */
 const count = (end: Channels) => (end as unknown as { open_: Map<number, Channel> }).open_.size
 
@@ -260,6 +264,23 @@ describe("Channels", () => {
     }
     pair.settle()
     assert.lengthOf((flow.from() as unknown as { kept: Array<unknown> }).kept, 0)
+  })
+
+  it("keeps little of the messages that have come, for a link is idle for hours, and has pings alone", () => {
+    const pair = new ChannelPair()
+    for (let id = 0; id < 5000; id++) {
+      pair.node.send({ type: "ping", id })
+      pair.agent.send({ type: "answer", id })
+      pair.settle()
+    }
+    for (const kept of [keptMessages(pair.node), keptMessages(pair.agent)]) {
+      assert.isBelow(
+        kept.reduce((sum, { length }) => sum + length, 0),
+        1100,
+      )
+      // A piece of a larger buffer would keep all of that.
+      assert.isTrue(kept.every((message) => message.buffer.byteLength === message.length))
+    }
   })
 
   it("forgets a channel at both ends once the node has closed it, also over a link that broke", () => {
