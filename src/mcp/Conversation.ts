@@ -24,12 +24,6 @@ import { refuse } from "./Refusal.ts"
 import { UnknownResource } from "./Resources.ts"
 import { ToolCalls } from "./ToolCalls.ts"
 
-interface Welcome {
-  readonly answer: JSONRPCMessage
-  /** What is known of the client now; undefined where the answer is an error. */
-  readonly hello: ClientHello | undefined
-}
-
 /**
  * Once `leaving` is done, calls that are still waited for after half of SHUTDOWN_TIMEOUT are left: to the next node
  * where their client can resume them, and answered without their outcome otherwise.
@@ -86,7 +80,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     /** The answer to a call that this node can wait for no longer, once it cannot. */
     farewell,
 
-    /** Answers `initialize`. */
+    /** Answers `initialize`; of the client nothing is known where that is an error. */
     welcome: Effect.fnUntraced(function* (request: InitializeRequest & JSONRPCRequest) {
       if (JSON.stringify(request.params).length > maxHello) {
         return yield* refuse(400, -32602, `What a client says of itself may take ${maxHello} characters.`)
@@ -102,7 +96,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
               capabilities: request.params.capabilities,
             }
           : undefined
-      return { answer, hello } satisfies Welcome
+      return { answer, hello }
     }),
 
     /** Answers any other request. */

@@ -48,6 +48,14 @@ export interface Abilities {
   readonly subscribe: (uri: string, on: boolean) => Effect.Effect<void, Explained>
 }
 
+/** Runs what a handler of the SDK answers with, until its signal ends that. What it fails with is what the SDK tells. */
+export const promising =
+  (runtime: Runtime.Runtime<never>) =>
+  <A, E>(work: Effect.Effect<A, E>, { signal }: { readonly signal: AbortSignal }) =>
+    Runtime.runPromise(runtime)(Effect.either(work), { signal }).then((either) =>
+      either._tag === "Right" ? either.right : Promise.reject(either.left),
+    )
+
 /** Answers one request; an interrupt closes the server. */
 export const respond = (
   request: JSONRPCRequest,
@@ -77,10 +85,7 @@ export const respond = (
         },
       }
       server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools] }))
-      const run = <A, E>(work: Effect.Effect<A, E>, { signal }: { readonly signal: AbortSignal }) =>
-        Runtime.runPromise(runtime)(Effect.either(work), { signal }).then((either) =>
-          either._tag === "Right" ? either.right : Promise.reject(either.left),
-        )
+      const run = promising(runtime)
       const asking = <A>(work: Effect.Effect<A, Explained>, extra: { readonly signal: AbortSignal }) =>
         run(Effect.mapError(work, errorOf), extra)
       server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => run(callTool(params), extra))

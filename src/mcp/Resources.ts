@@ -143,4 +143,4 @@ const sources: Readonly<Record<string, string>> = {
 const pageSize = 200
 
 /** Of one completion. (MCP 2025-11-25, "Completion".) */
-const maxValues = 100
+export const maxValues = 100

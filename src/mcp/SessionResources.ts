@@ -13,7 +13,7 @@ import type { Principal } from "../domain/Identity.ts"
 import type { SessionDirectory } from "../domain/SessionDirectory.ts"
 import { decodePath, encodePath } from "../domain/WorkspaceUri.ts"
 import { filePaths } from "../tools/WorkspaceResources.ts"
-import { contents, pathsFrom, UnknownResource } from "./Resources.ts"
+import { contents, pathsFrom, UnknownResource, maxValues } from "./Resources.ts"
 import type { ToolCalls } from "./ToolCalls.ts"
 
 const scheme = "workspace://"
@@ -89,6 +89,3 @@ const placeOf = (uri: string) => {
   const path = encoded === undefined ? undefined : decodePath(encoded)
   return session === undefined || path === undefined ? undefined : { session, path }
 }
-
-/** Of one completion. (MCP 2026-07-28, "Completion".) */
-const maxValues = 100

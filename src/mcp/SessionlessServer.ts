@@ -13,9 +13,9 @@ import {
   type Tool,
 } from "@modelcontextprotocol/server"
 import type { CallToolResult, Tool as Listed } from "@modelcontextprotocol/sdk/types.js"
-import { Effect, Runtime } from "effect"
+import { Effect, type Runtime } from "effect"
 import { type Explained, failureOf } from "../domain/Failure.ts"
-import { instructions } from "./McpServer.ts"
+import { instructions, promising } from "./McpServer.ts"
 import type { PromptShelf } from "./Catalogue.ts"
 import { serverInfo } from "./ServerInfo.ts"
 import { type SessionResources, template } from "./SessionResources.ts"
@@ -66,10 +66,8 @@ const serverOf = (runtime: Runtime.Runtime<never>, { callTool, prompts, resource
       "resources/templates/list": fixed,
     },
   })
-  const run = <A, E>(work: Effect.Effect<A, E>, { mcpReq: { signal } }: ServerContext) =>
-    Runtime.runPromise(runtime)(Effect.either(work), { signal }).then((either) =>
-      either._tag === "Right" ? either.right : Promise.reject(either.left),
-    )
+  const promised = promising(runtime)
+  const run = <A, E>(work: Effect.Effect<A, E>, { mcpReq }: ServerContext) => promised(work, mcpReq)
   server.setRequestHandler("tools/list", () => ({ tools: [...tools] as Array<Tool> }))
   server.setRequestHandler("tools/call", ({ params }, context) => {
     const { id, notify } = context.mcpReq

@@ -70,13 +70,14 @@ export const layer = Layer.unwrapEffect(
     // slow to send or to read is not waited for as long as all the rest.
     const farewell = Layer.scopedDiscard(
       Effect.addFinalizer(() =>
-        Effect.zipRight(
-          Effect.zipRight(Effect.sync(leave), Deferred.succeed(leaving, undefined)),
-          Effect.sync(() => server.closeAllConnections()).pipe(
+        Effect.gen(function* () {
+          leave()
+          yield* Deferred.succeed(leaving, undefined)
+          yield* Effect.sync(() => server.closeAllConnections()).pipe(
             Effect.delay(Duration.times(patience, 0.6)),
             Effect.forkDaemon,
-          ),
-        ),
+          )
+        }),
       ),
     )
     // The library takes any request to upgrade for a WebSocket; without it, node:http answers it as HTTP/1.1.
