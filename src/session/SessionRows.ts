@@ -166,11 +166,21 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
           answering,
         ),
 
+        // A session that is busy is not written anew for each call: all its indexes would be, and one call would wait
+        // for the commit of another.
         begin: Effect.fnUntraced(function* (id, epoch, operation) {
           const rows = yield* sql<{ owned: boolean; begun: boolean }>`
-            WITH owned AS (
+            WITH touched AS (
               UPDATE session SET used = true, active_at = now()
-              WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING id
+              WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL
+                AND NOT (used AND active_at > now() - interval '5 seconds')
+              RETURNING id
+            ), kept AS (
+              SELECT id FROM session
+              WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL AND NOT EXISTS (SELECT FROM touched)
+              FOR SHARE
+            ), owned AS (
+              SELECT id FROM touched UNION ALL SELECT id FROM kept
             ), begun AS (
               INSERT INTO operation (session_id, id, tool, input_hash, state, origin)
               SELECT id, ${operation.id}, ${operation.tool}, ${operation.inputHash}, 'running',

@@ -1,6 +1,6 @@
 import { SqlClient } from "@effect/sql"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { ContainerId, OperationId, randomId, SessionId } from "../../src/domain/Identity.ts"
 import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
 import type { Outcome } from "../../src/domain/Operation.ts"
@@ -234,6 +234,52 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
           19,
         )
         assert.isTrue((yield* SessionTable.row(id))?.used)
+      }),
+    )
+
+    it.effect("is refused, or ended by the next owner, where that claims the session while many begin", () =>
+      Effect.gen(function* () {
+        const { begin, claim } = yield* SessionRows
+        for (let round = 0; round < 5; round++) {
+          const id = yield* SessionTable.insert()
+          yield* claim(id, held(0), [])
+          if (round > 1) yield* begin(id, 1, operation("first"))
+          const beginning = yield* Effect.fork(
+            Effect.forEach(
+              Array.from({ length: 60 }, (_, index) => `o${index}`),
+              (name) => Effect.either(begin(id, 1, operation(name))),
+              { concurrency: 8 },
+            ),
+          )
+          yield* Effect.sleep(`${5 * round} millis`)
+          yield* claim(id, held(0), [])
+          const begun = (yield* Fiber.join(beginning)).filter(({ _tag }) => _tag === "Right")
+          const states = Object.values(yield* SessionTable.states(id))
+          assert.lengthOf(states, begun.length + (round > 1 ? 1 : 0))
+          assert.isTrue(states.every((state) => state === "interrupted"))
+        }
+      }),
+    )
+
+    it.effect("of a busy session does not write the session anew", () =>
+      Effect.gen(function* () {
+        const { begin, claim } = yield* SessionRows
+        const sql = yield* SqlClient.SqlClient
+        const id = yield* SessionTable.insert()
+        yield* claim(id, held(0), [])
+        const version = Effect.map(
+          sql<{ version: string }>`SELECT ctid::text AS version FROM session WHERE id = ${id}`,
+          ([row]) => row?.version,
+        )
+        yield* begin(id, 1, operation("a"))
+        const before = yield* version
+        yield* begin(id, 1, operation("b"))
+        assert.strictEqual(yield* version, before)
+        yield* sql`UPDATE session SET active_at = now() - interval '6 seconds' WHERE id = ${id}`
+        yield* begin(id, 1, operation("c"))
+        const [row] = yield* sql<{ fresh: boolean }>`
+          SELECT active_at > now() - interval '2 seconds' AS fresh FROM session WHERE id = ${id}`
+        assert.isTrue(row?.fresh)
       }),
     )
 
