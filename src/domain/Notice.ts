@@ -1,5 +1,6 @@
 /** What a client is to hear beside the answers to its requests. */
 import { Schema } from "effect"
+import { ContainerId } from "./Identity.ts"
 
 export const Notice = Schema.Union(
   /** A resource that it subscribed to has changed, or may have. */
@@ -19,3 +20,15 @@ export const Notices = Schema.Struct({
   displaced: Schema.Boolean,
 })
 export type Notices = typeof Notices.Type
+
+/** Up to where the changes of files are known, in which container. */
+export const Watched = Schema.Struct({ container: ContainerId, cursor: Schema.String })
+export type Watched = typeof Watched.Type
+
+/** Resources that have changed, or may have, and the place to go on from. */
+export const Changes = Schema.Struct({
+  uris: Schema.Array(Schema.String),
+  /** Null where there is no sandbox yet. */
+  watched: Schema.NullOr(Watched),
+})
+export type Changes = typeof Changes.Type

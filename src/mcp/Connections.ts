@@ -42,7 +42,7 @@ export class TooManySubscriptions extends Schema.TaggedError<TooManySubscription
   readonly next = "Unsubscribe from a resource, then subscribe to this one."
 }
 
-const maxSubscriptions = 100
+export const maxSubscriptions = 100
 
 export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
   Connections,

@@ -199,4 +199,4 @@ export class NodeLeaving extends Schema.TaggedError<NodeLeaving>()("NodeLeaving"
 const maxHello = 16_384
 
 /** Of a resource, in characters; subscriptions are kept with the connection. */
-const maxUri = 12_288
+export const maxUri = 12_288

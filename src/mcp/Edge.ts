@@ -42,7 +42,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const connections = yield* Connections
   const tools = yield* ToolCalls
   const conversation = yield* Conversation.make(leaving)
-  const sessionless = yield* Sessionless.make(conversation.farewell)
+  const sessionless = yield* Sessionless.make(conversation.farewell, leaving)
   const maxBody = yield* settings.maxBody.config
 
   const initialize = Effect.fnUntraced(function* (

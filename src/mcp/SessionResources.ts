@@ -7,11 +7,13 @@ import type {
   ListResourcesResult,
   ReadResourceResult,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Effect } from "effect"
+import { Effect, Option, Schedule, Stream } from "effect"
 import type { Explained } from "../domain/Failure.ts"
 import type { Principal } from "../domain/Identity.ts"
 import type { SessionDirectory } from "../domain/SessionDirectory.ts"
-import { decodePath, encodePath } from "../domain/WorkspaceUri.ts"
+import type { SessionError } from "../domain/SessionError.ts"
+import { decodePath, encodePath, uriOf as workspaceUriOf } from "../domain/WorkspaceUri.ts"
+import type { Sessions } from "../session/Sessions.ts"
 import { filePaths } from "../tools/WorkspaceResources.ts"
 import { contents, pathsFrom, UnknownResource, maxValues } from "./Resources.ts"
 import type { ToolCalls } from "./ToolCalls.ts"
@@ -37,12 +39,17 @@ export interface SessionResources {
     argument: { readonly name: string; readonly value: string },
     others: Readonly<Record<string, string>>,
   ) => Effect.Effect<CompleteResult, Explained>
+  /** Those of the resources that change from now on, or may have, as often as they do. */
+  readonly updates: (
+    uris: ReadonlyArray<string>,
+  ) => Effect.Effect<Stream.Stream<string>, UnknownResource | SessionError>
 }
 
 export const make = (
   principal: Principal,
   directory: SessionDirectory["Type"],
   { askOwner }: Pick<ToolCalls["Type"], "askOwner">,
+  { changes }: Pick<Sessions["Type"], "changes">,
 ): SessionResources => {
   const ownerOf = (session: string) =>
     Effect.map(directory.find(principal, session), ({ id }) => askOwner({ session: id }))
@@ -75,6 +82,40 @@ export const make = (
         const sessions = name === "session_id" ? yield* directory.list(principal) : []
         const values = sessions.map(({ id }) => id).filter((id) => id.startsWith(value))
         return { completion: { values: values.slice(0, maxValues), total: values.length } }
+      }),
+
+    updates: (uris) =>
+      Effect.gen(function* () {
+        const sessions = new Map<string, Array<{ readonly uri: string; readonly file: string }>>()
+        for (const uri of uris) {
+          const place = placeOf(uri)
+          if (place === undefined) return yield* new UnknownResource({ uri, scheme })
+          const { path, session } = place
+          sessions.set(session, [...(sessions.get(session) ?? []), { uri, file: workspaceUriOf(path) }])
+        }
+        const streams = yield* Effect.forEach(
+          sessions,
+          Effect.fnUntraced(function* ([session, wanted]) {
+            const { id } = yield* directory.find(principal, session)
+            const uris = wanted.map(({ file }) => file)
+            const { watched } = yield* changes(id, { uris, begins: true, watched: null }, 0)
+            return Stream.unfoldEffect(watched, (watched) =>
+              changes(id, { uris, begins: false, watched }).pipe(
+                Effect.map((page) =>
+                  Option.some([wanted.filter(({ file }) => page.uris.includes(file)), page.watched] as const),
+                ),
+                // Whoever cannot be asked now is asked again.
+                Effect.retry({
+                  while: ({ _tag }) => _tag === "Unavailable" || _tag === "SessionMoved",
+                  schedule: Schedule.spaced("1 second"),
+                }),
+                Effect.orElseSucceed(() => Option.none()),
+              ),
+            ).pipe(Stream.flatMap((changed) => Stream.fromIterable(changed.map(({ uri }) => uri))))
+          }),
+          { concurrency: 8 },
+        )
+        return Stream.mergeAll(streams, { concurrency: "unbounded" })
       }),
   }
 }

@@ -5,12 +5,16 @@
  */
 import { type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { CallToolResult, RequestId } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Fiber, Option, Predicate, Stream } from "effect"
+import { Deferred, Effect, Fiber, Option, Predicate, Schema, Stream } from "effect"
 import { ConnectionId, type OperationId, type Principal, randomId } from "../domain/Identity.ts"
 import { cancelled } from "../domain/Operation.ts"
+import type { Explained } from "../domain/Failure.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
+import { Sessions } from "../session/Sessions.ts"
 import { Registry } from "../tools/Registry.ts"
 import { Catalogue } from "./Catalogue.ts"
+import { maxSubscriptions } from "./Connections.ts"
+import { maxUri } from "./Conversation.ts"
 import { atOnce, comment, comments, type Follower, frame, streaming } from "./EventStream.ts"
 import { refused, resultOf, sessionlessListingOf } from "./Presentation.ts"
 import type { Notify } from "./SessionlessServer.ts"
@@ -21,9 +25,13 @@ import { type Caller, type CallParams, ToolCalls } from "./ToolCalls.ts"
  * Makes what answers such requests, their bodies parsed; undefined for a request of an older revision. A call that is
  * still waited for once there is a `farewell` is answered with that, and its operation goes on.
  */
-export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToolResult>) {
+export const make = Effect.fnUntraced(function* (
+  farewell: Effect.Effect<CallToolResult>,
+  leaving: Deferred.Deferred<void>,
+) {
   const directory = yield* SessionDirectory
   const tools = yield* ToolCalls
+  const sessions = yield* Sessions
   const { prompts } = yield* Catalogue
   const { listed } = yield* Registry
   const listing = sessionlessListingOf(listed)
@@ -92,6 +100,19 @@ export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToo
 
     const streams = (headers["accept"] ?? "").includes("text/event-stream")
     const room = yield* Effect.makeSemaphore(maxWaiting)
+    const resources = SessionResources.make(principal, directory, tools, sessions)
+    const listen = Option.getOrUndefined(decodeListen(body))
+    const uris = listen?.params.notifications.resourceSubscriptions ?? []
+    const hearing: Effect.Effect<Stream.Stream<string>, Explained> = uris.length > maxSubscriptions ||
+    uris.some((uri) => uri.length > maxUri)
+      ? Effect.fail(new TooMuchToHear())
+      : resources.updates(uris)
+    const updates = yield* Effect.either(hearing)
+    if (updates._tag === "Left") {
+      const { message, next } = updates.left
+      const error = { code: -32602, message: `${message} ${next}` }
+      return HttpServerResponse.unsafeJson({ jsonrpc: "2.0", id: listen?.id ?? null, error })
+    }
     const runtime = yield* Effect.runtime<never>()
     const answering = yield* Effect.promise(() =>
       respond(request, body, runtime, {
@@ -104,7 +125,8 @@ export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToo
           ),
         tools: listing,
         prompts,
-        resources: SessionResources.make(principal, directory, tools),
+        resources,
+        updates: Stream.tap(updates.right, () => room.take(1)),
       }),
     ).pipe(Effect.forkScoped)
     const quick = yield* Effect.raceFirst(
@@ -119,7 +141,12 @@ export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToo
     ).pipe(Stream.tap(() => room.release(1)))
     // The first one carries the answer's head.
     const signs = Stream.concat(Stream.make(comment), comments)
-    return HttpServerResponse.stream(Stream.merge(events, signs, { haltStrategy: "left" }), streaming({}))
+    const all = Stream.merge(events, signs, { haltStrategy: "left" })
+    return HttpServerResponse.stream(
+      // Its client listens again, at another node.
+      listen !== undefined ? Stream.interruptWhenDeferred(all, leaving) : all,
+      streaming({}),
+    )
   })
 })
 
@@ -129,6 +156,25 @@ const mayBeSessionless = (version: string | undefined, body: unknown) =>
   (Predicate.hasProperty(body, "params") &&
     Predicate.hasProperty(body.params, "_meta") &&
     Predicate.hasProperty(body.params._meta, "io.modelcontextprotocol/protocolVersion"))
+
+/** A request to hear of resources. */
+const decodeListen = Schema.decodeUnknownOption(
+  Schema.Struct({
+    method: Schema.Literal("subscriptions/listen"),
+    id: Schema.Union(Schema.String, Schema.Number),
+    params: Schema.Struct({
+      notifications: Schema.Struct({ resourceSubscriptions: Schema.Array(Schema.String) }),
+    }),
+  }),
+)
+
+/** There are bounds to what a client may listen to. */
+class TooMuchToHear extends Schema.TaggedError<TooMuchToHear>()("TooMuchToHear", {}) {
+  override get message() {
+    return `A stream may have ${maxSubscriptions} subscriptions, each of ${maxUri} characters.`
+  }
+  readonly next = "Open another stream for the rest."
+}
 
 const isStream = ({ headers }: Response) => headers.get("content-type") === "text/event-stream"
 

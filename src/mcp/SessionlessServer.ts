@@ -13,7 +13,7 @@ import {
   type Tool,
 } from "@modelcontextprotocol/server"
 import type { CallToolResult, Tool as Listed } from "@modelcontextprotocol/sdk/types.js"
-import { Effect, type Runtime } from "effect"
+import { Effect, Runtime, Stream } from "effect"
 import { type Explained, failureOf } from "../domain/Failure.ts"
 import { instructions, promising } from "./McpServer.ts"
 import type { PromptShelf } from "./Catalogue.ts"
@@ -40,6 +40,8 @@ export interface Abilities {
   readonly tools: ReadonlyArray<Listed>
   readonly prompts: PromptShelf
   readonly resources: SessionResources
+  /** Resources that change, for a client that listens. */
+  readonly updates: Stream.Stream<string>
 }
 
 /** Answers one request, its body parsed; the request's signal ends what works on it. */
@@ -51,13 +53,20 @@ export const respond = (
 ) =>
   createMcpHandler(() => serverOf(runtime, abilities), {
     legacy: "reject",
+    bus: {
+      publish: () => undefined,
+      subscribe: (listener) => {
+        const tell = (uri: string) => Effect.sync(() => listener({ kind: "resource_updated", uri }))
+        return Runtime.runCallback(runtime)(Stream.runForEach(abilities.updates, tell))
+      },
+    },
     // The stream's own comments show that the server is there.
     keepAliveMs: 0,
   }).fetch(request, { parsedBody: body })
 
 const serverOf = (runtime: Runtime.Runtime<never>, { callTool, prompts, resources, tools }: Abilities) => {
   const server = new Server(serverInfo, {
-    capabilities: { tools: {}, resources: {}, prompts: {}, completions: {} },
+    capabilities: { tools: {}, resources: { subscribe: true }, prompts: {}, completions: {} },
     instructions: `${instructions} Every call names its session: make one with open_session, and pass its session_id.`,
     cacheHints: {
       "server/discover": fixed,

@@ -5,7 +5,7 @@ import type { Notices } from "../domain/Notice.ts"
 import type { Unavailable } from "../domain/SessionError.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import { Mailbox } from "./Mailbox.ts"
-import { Subscriptions } from "./Subscriptions.ts"
+import { glance, Subscriptions } from "./Subscriptions.ts"
 
 export interface MailboxContext {
   /** The session's sandbox, where there is one. */
@@ -116,6 +116,5 @@ const keptMs = 300_000
 /** Time for a stream to ask for its client's messages, in milliseconds. */
 const beginMs = 2_000
 
-/** How often a listener looks whether the session is still here, and whether files have changed, in milliseconds. */
+/** How often a listener looks whether the session is still here, in milliseconds. */
 const tick = 1000
-const glance = 250

@@ -12,6 +12,7 @@ import { HeldSessions } from "./HeldSessions.ts"
 import * as Mailboxes from "./Mailboxes.ts"
 import type { Operations, Page } from "./Operations.ts"
 import { SessionEntity } from "./SessionEntity.ts"
+import { changes } from "./Subscriptions.ts"
 import { SessionRows } from "./SessionRows.ts"
 
 /** Requests for other sessions that are remembered. */
@@ -35,11 +36,11 @@ export const layer = SessionEntity.toLayer(
       readonly session: SessionId
     }> = []
 
-    const mailboxes = Mailboxes.make({
+    const held = {
       sandbox: () => sessions.sandbox(id),
-      subscriptionsOf: rows.subscriptionsOf,
       isHere: () => sharding.hasShardId(shardId),
-    })
+    }
+    const mailboxes = Mailboxes.make({ ...held, subscriptionsOf: rows.subscriptionsOf })
 
     const elsewhere = (connection: ConnectionId, operation: OperationId) =>
       abroad.findLast((note) => note.operation === operation && note.origin.connection === connection)
@@ -113,6 +114,7 @@ export const layer = SessionEntity.toLayer(
       Listen: ({ payload }) => mailboxes.listen(payload),
       Subscribe: ({ payload: { connection } }) => mailboxes.subscribe(connection),
       Post: ({ payload: { connection, name, message } }) => mailboxes.post(connection, name, message),
+      Changes: ({ payload }) => changes(held, payload),
       Release: () =>
         Effect.gen(function* () {
           claimed = undefined

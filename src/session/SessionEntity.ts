@@ -4,7 +4,7 @@ import { Rpc } from "@effect/rpc"
 import { Schema } from "effect"
 import { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
 import { ConnectionId, OperationId, SessionId } from "../domain/Identity.ts"
-import { Notices } from "../domain/Notice.ts"
+import { Changes, Notices, Watched } from "../domain/Notice.ts"
 import { Operation, Reply } from "../domain/Operation.ts"
 import { SessionError } from "../domain/SessionError.ts"
 
@@ -78,6 +78,17 @@ export const SessionEntity = Entity.make("Session", [
   Rpc.make("Post", {
     payload: { connection: ConnectionId, name: Schema.String, message: Schema.Unknown },
     success: Schema.Boolean,
+    error: SessionError,
+  }),
+  /** Which of some resources have changed since the place that was answered last; from now on where it `begins`. */
+  Rpc.make("Changes", {
+    payload: {
+      uris: Schema.Array(Schema.String),
+      begins: Schema.Boolean,
+      watched: Schema.NullOr(Watched),
+      waitMs: WaitMs,
+    },
+    success: Changes,
     error: SessionError,
   }),
   /** Ends what the owner holds for a session whose row is closed. */

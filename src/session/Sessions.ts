@@ -7,7 +7,7 @@ import { EntityId, Sharding } from "@effect/cluster"
 import { Cause, Context, Effect, Layer, Option } from "effect"
 import type { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
 import { type ConnectionId, type OperationId, randomId, type SessionId } from "../domain/Identity.ts"
-import type { Notices } from "../domain/Notice.ts"
+import type { Changes, Notices, Watched } from "../domain/Notice.ts"
 import type { Operation, Reply } from "../domain/Operation.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from "../domain/SessionError.ts"
@@ -79,6 +79,16 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
     ) => Effect.Effect<Notices, SessionError>
     /** The row of a connection with this home has other subscriptions now. */
     readonly subscribe: (home: SessionId, connection: ConnectionId) => Effect.Effect<void, SessionError>
+    /** Which of a session's resources have changed since a place; waits for some for a while. */
+    readonly changes: (
+      session: SessionId,
+      since: {
+        readonly uris: ReadonlyArray<string>
+        readonly begins: boolean
+        readonly watched: Watched | null
+      },
+      waitMs?: number,
+    ) => Effect.Effect<Changes, SessionError>
     /** Hands a client's message to the node that holds the stream of its connection; false where there is none. */
     readonly post: (
       home: SessionId,
@@ -179,6 +189,9 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
 
         listen: (home, listening, waitMs = listenMs) =>
           persistently(() => answered(client(home).Listen({ ...listening, waitMs }), 1.5 * listenMs)),
+
+        changes: (session, since, waitMs = listenMs) =>
+          persistently(() => answered(client(session).Changes({ ...since, waitMs }), 1.5 * listenMs)),
 
         subscribe: (home, connection) => persistently(() => answered(client(home).Subscribe({ connection }))),
 

@@ -115,6 +115,67 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
       }),
     )
 
+    it.scoped(
+      "a client that listens is told of the files it named, in two sessions, and of nothing else",
+      () =>
+        Effect.gen(function* () {
+          const { call, client, opened } = yield* connected(anne, "auto")
+          const [one, other] = [yield* opened, yield* opened]
+          const wanted = [
+            `workspace://${one}/a.txt`,
+            `workspace://${other}/b%20c.txt`,
+            // The list of a session's files.
+            `workspace://${other}/`,
+          ]
+          const write = (session_id: string, path: string) =>
+            call("write_file", { session_id, path, content: `${Math.random()}` })
+          // One session has a sandbox as it begins; the other starts one later.
+          yield* write(one, "a.txt")
+          const told: Array<string> = []
+          const heard = Effect.sync(() => told)
+          client.setNotificationHandler("notifications/resources/updated", ({ params }) => {
+            told.push(params.uri)
+          })
+          const listening = yield* Effect.acquireRelease(
+            Effect.promise(() => client.listen({ resourceSubscriptions: wanted })),
+            ({ close }) => Effect.promise(close),
+          )
+          assert.deepStrictEqual(listening.honoredFilter, { resourceSubscriptions: wanted })
+          yield* write(one, "other.txt")
+          yield* write(one, "a.txt")
+          yield* until(heard, (told) => told.length > 0)
+          assert.deepStrictEqual(told.splice(0), wanted.slice(0, 1))
+          yield* write(other, "b c.txt")
+          yield* until(heard, (told) => new Set(told).size === 2)
+          assert.sameMembers([...new Set(told.splice(0))], wanted.slice(1))
+          yield* write(other, "else.txt")
+          yield* until(heard, (told) => told.includes(wanted[2] ?? ""))
+          assert.deepStrictEqual([...new Set(told)], wanted.slice(2))
+          for (const session_id of [one, other]) yield* call("close_session", { session_id })
+        }),
+    )
+
+    it.scoped("a client cannot listen to a session of another principal, or to what is no file", () =>
+      Effect.gen(function* () {
+        const owner = yield* connected(anne, "auto")
+        const { client } = yield* connected(ben, "auto")
+        const session_id = yield* owner.opened
+        const file = `workspace://${session_id}/a`
+        for (const [uris, problem] of [
+          [[file], /There is no session/],
+          [["workspace://s_nothing/a"], /There is no session/],
+          [["file:///etc/passwd"], /is no/],
+          [Array.from({ length: 101 }, () => file), /may have 100 subscriptions/],
+        ] as const) {
+          const refusal = yield* Effect.flip(
+            Effect.tryPromise(() => client.listen({ resourceSubscriptions: [...uris] })),
+          )
+          assert.match(String(refusal.cause), problem)
+        }
+        yield* owner.call("close_session", { session_id })
+      }),
+    )
+
     it.scoped("clients of three kinds share a principal's sessions, on the same URL", () =>
       Effect.gen(function* () {
         const cluster = yield* TestCluster

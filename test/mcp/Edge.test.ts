@@ -57,6 +57,7 @@ const resuming = (known: Effect.Effect<undefined, SessionError>) =>
           cancel: absent,
           note: absent,
           listen: absent,
+          changes: absent,
           subscribe: absent,
           post: absent,
           isHere: () => false,

@@ -61,6 +61,7 @@ const serve = (run: Run = () => Effect.succeed(answer)) =>
         Effect.sync(() => void cancelled.push([session, connection, request])),
       answer: absent,
       listen: absent,
+      changes: absent,
       subscribe: absent,
       post: absent,
       note: absent,

@@ -41,6 +41,7 @@ const call = (
         resume: () => Effect.succeed(undefined),
         answer: () => Effect.void,
         listen: () => Effect.dieMessage("nobody listens"),
+        changes: () => Effect.dieMessage("nobody listens"),
         subscribe: () => Effect.void,
         post: () => Effect.succeed(false),
         cancel: () => Effect.void,

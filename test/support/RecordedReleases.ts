@@ -14,6 +14,7 @@ export class RecordedReleases extends Context.Tag("codegen-mcp/test/RecordedRele
       resume: () => Effect.dieMessage("no call is part of this test"),
       answer: () => Effect.dieMessage("no call is part of this test"),
       listen: () => Effect.dieMessage("no call is part of this test"),
+      changes: () => Effect.dieMessage("no call is part of this test"),
       subscribe: () => Effect.dieMessage("no call is part of this test"),
       post: () => Effect.dieMessage("no call is part of this test"),
       cancel: () => Effect.dieMessage("no call is part of this test"),
