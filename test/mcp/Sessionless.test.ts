@@ -179,7 +179,12 @@ describe("Sessionless", () => {
       const { result, status } = yield* ask(url, { method: "server/discover" })
       assert.strictEqual(status, 200)
       assert.deepStrictEqual(result.supportedVersions, [revision])
-      assert.deepStrictEqual(result.capabilities, { tools: {}, resources: {}, prompts: {}, completions: {} })
+      assert.deepStrictEqual(result.capabilities, {
+        tools: {},
+        resources: { subscribe: true },
+        prompts: {},
+        completions: {},
+      })
       assert.include(result.instructions, "open_session")
       assert.deepStrictEqual([result.resultType, result.cacheScope], ["complete", "public"])
       assert.strictEqual(result._meta["io.modelcontextprotocol/serverInfo"].name, "codegen-mcp")
