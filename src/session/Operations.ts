@@ -82,6 +82,8 @@ export interface Operations {
   readonly running: () => ReadonlyArray<OperationId>
   /** Whether an operation runs whose callers need not wait for its end. */
   readonly goesOn: (id: OperationId) => boolean
+  /** Whether an operation of that request was begun here, and is remembered. */
+  readonly knows: (connection: ConnectionId, request: Origin["request"]) => boolean
   /** Cancels what runs for a request that is not answered yet; says whether there is such. */
   readonly cancel: (connection: ConnectionId, request: Origin["request"]) => Effect.Effect<boolean>
   /** Notes an event of an operation that runs. */
@@ -237,6 +239,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       const entry = entries.get(id)
       return entry !== undefined && isRunning(entry) && isLong(entry.tool)
     },
+    knows: (connection, request) => [...entries.values()].some((entry) => isFor(entry, connection, request)),
     cancel: Effect.fnUntraced(function* (connection, request) {
       // A client that began to count anew means its later request.
       const entry = [...active].findLast((entry) => !entry.isAnswered && isFor(entry, connection, request))

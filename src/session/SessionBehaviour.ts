@@ -8,6 +8,7 @@ import { Entity, Sharding } from "@effect/cluster"
 import { Effect } from "effect"
 import type { Origin } from "../domain/Event.ts"
 import { type ConnectionId, type OperationId, SessionId } from "../domain/Identity.ts"
+import { Waiters } from "../domain/Waiters.ts"
 import { HeldSessions } from "./HeldSessions.ts"
 import * as Mailboxes from "./Mailboxes.ts"
 import type { Operations, Page } from "./Operations.ts"
@@ -17,6 +18,9 @@ import { SessionRows } from "./SessionRows.ts"
 
 /** Requests for other sessions that are remembered. */
 const maxAbroad = 256
+
+/** How long a cancel waits for its request, which may come by another node, in milliseconds. */
+const overtakenMs = 2_000
 
 const paged = ({ events, reply }: Page) => ({ events, reply: reply ?? null })
 
@@ -36,11 +40,17 @@ export const layer = SessionEntity.toLayer(
       readonly session: SessionId
     }> = []
 
+    /** Cancels whose request has not come yet. */
+    const early = new Waiters()
+
     const held = {
       sandbox: () => sessions.sandbox(id),
       isHere: () => sharding.hasShardId(shardId),
     }
     const mailboxes = Mailboxes.make({ ...held, subscriptionsOf: rows.subscriptionsOf })
+
+    const requested = (connection: ConnectionId, request: Origin["request"]) =>
+      abroad.findLast(({ origin }) => origin.connection === connection && origin.request === request)
 
     const elsewhere = (connection: ConnectionId, operation: OperationId) =>
       abroad.findLast((note) => note.operation === operation && note.origin.connection === connection)
@@ -67,6 +77,7 @@ export const layer = SessionEntity.toLayer(
         Effect.gen(function* () {
           const operations = yield* claim
           yield* operations.begin(operation)
+          early.wake()
           return paged(yield* operations.page(operation.id, after ?? undefined, waitMs))
         }),
       Read: ({ payload: { operation, after, waitMs } }) =>
@@ -86,9 +97,10 @@ export const layer = SessionEntity.toLayer(
         }),
       Cancel: ({ payload: { connection, request } }) =>
         Effect.gen(function* () {
-          const note = abroad.findLast(
-            ({ origin }) => origin.connection === connection && origin.request === request,
-          )
+          const isKnown = () =>
+            requested(connection, request) !== undefined || claimed?.knows(connection, request) === true
+          yield* Effect.timeoutOption(early.until(isKnown), overtakenMs)
+          const note = requested(connection, request)
           // The one that began last; a session that is closed has none.
           const isHere = yield* Effect.flatMap(claim, ({ cancel }) => cancel(connection, request)).pipe(
             Effect.catchIf(
@@ -110,6 +122,7 @@ export const layer = SessionEntity.toLayer(
         Effect.sync(() => {
           abroad.push(payload)
           if (abroad.length > maxAbroad) abroad.shift()
+          early.wake()
         }),
       Listen: ({ payload }) => mailboxes.listen(payload),
       Subscribe: ({ payload: { connection } }) => mailboxes.subscribe(connection),

@@ -177,6 +177,25 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
         }),
     )
 
+    it.scoped("is cancelled also where its cancel is faster, in any session", () =>
+      Effect.gen(function* () {
+        const { cluster, owner, urls } = yield* three
+        const { follow, post } = yield* raw(cluster, owner)
+        const other = yield* cluster.client()
+        const { session_id } = yield* other.ask(sessionInfo, {})
+        for (const [id, input] of [
+          [6, { wait_ms: 3000 }],
+          [7, { wait_ms: 3000, session_id }],
+        ] as const) {
+          yield* post({ method: "notifications/cancelled", params: { requestId: id } }, { at: urls[2] })
+          const stream = yield* follow(id, "sleep 987.654321", { at: urls[1], input })
+          const events = yield* EventStream.rest(stream)
+          assert.isFalse(events.some((event) => event.id === `o_${id}.end`))
+        }
+        yield* until(Effect.sync(marked), (count) => count === 0)
+      }),
+    )
+
     describe("whose owner dies", () => {
       it.scoped("is answered as interrupted to whoever takes it up, with the request's own id", () =>
         Effect.gen(function* () {
