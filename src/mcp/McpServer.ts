@@ -114,7 +114,14 @@ export const respond = (
       server.setRequestHandler(GetPromptRequestSchema, ({ params }) =>
         prompts.get(params.name, params.arguments),
       )
-      void server.connect(transport).then(() => transport.onmessage?.(request))
+      void server.connect(transport).then(() => transport.onmessage?.(withoutTask(request)))
       return Effect.promise(() => server.close())
     }),
   )
+
+/** Who has no tasks works as if none were asked for, which the SDK refuses. (MCP 2025-11-25, "Tasks", "Capabilities".) */
+const withoutTask = (request: JSONRPCRequest): JSONRPCRequest => {
+  if (request.params?.["task"] === undefined) return request
+  const { task: _, ...params } = request.params
+  return { ...request, params }
+}

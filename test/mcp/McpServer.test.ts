@@ -95,6 +95,16 @@ describe("McpServer", () => {
     }),
   )
 
+  it.live("answers a call that asks for a task as any other, as there are none", () =>
+    Effect.gen(function* () {
+      const { result } = yield* ask(
+        { method: "tools/call", params: { name: "exec", arguments: {}, task: { ttl: 60_000 } } },
+        () => Effect.succeed({ content: [{ type: "text", text: "done" }] }),
+      )
+      assert.deepStrictEqual(result, { content: [{ type: "text", text: "done" }] })
+    }),
+  )
+
   it.live("passes a call on and its result back, under the request's own id, 0 too", () =>
     Effect.gen(function* () {
       for (const id of [0, "", "a", 7]) {
