@@ -126,6 +126,9 @@ export const make = (context: OperationRun.OperationContext): Operations => {
 
   const begin = Effect.fnUntraced(function* (operation: Operation) {
     const inputHash = OperationRun.hashOf(operation)
+    const due = yield* answerAt(operation)
+    const outcome = yield* Deferred.make<Outcome, SessionError>()
+    // No other fiber may come between the look for an entry and the new one: nothing is waited for from here to there.
     const known = entries.get(operation.id)
     // What has ended is told from its row, and done again where nothing was recorded.
     if (known !== undefined && isRunning(known)) {
@@ -133,7 +136,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       known.origin = operation.origin ?? known.origin
       known.isAnswered = false
       known.isCancelled = false
-      known.answerAt = yield* answerAt(operation)
+      known.answerAt = due
       return
     }
     const tool = context.find(operation.tool)
@@ -157,11 +160,11 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       inputHash,
       log,
       questions: new Questions((event) => log.emit(event), context.patience),
-      outcome: yield* Deferred.make<Outcome, SessionError>(),
+      outcome,
       fiber: undefined,
       endedAt: undefined,
       kept: 0,
-      answerAt: yield* answerAt(operation),
+      answerAt: due,
       origin: operation.origin,
       isAnswered: false,
       isCancelled: false,

@@ -99,6 +99,21 @@ describe("Operations", () => {
     }),
   )
 
+  it.effect("runs an id once that two callers begin at the same time, whatever steps they take in turn", () =>
+    Effect.gen(function* () {
+      const { begin, end, outcome, started } = yield* make()
+      yield* end
+      for (let steps = 20; steps < 84; steps++) {
+        const operation = exec(`a${steps}`, "ls")
+        yield* Effect.all([begin(operation), begin(operation)], { concurrency: 2 }).pipe(
+          Effect.withMaxOpsBeforeYield(steps),
+        )
+        assert.strictEqual((yield* outcome(operation.id, 60_000))?.state, "succeeded")
+      }
+      assert.lengthOf(started, 64)
+    }),
+  )
+
   it.effect("answers a repeat of an ended id with its stored outcome, and runs nothing", () =>
     Effect.gen(function* () {
       const { end, run, started } = yield* make()
