@@ -23,7 +23,7 @@ import * as Frames from "./Frames.ts"
 import { answered, refuse, unavailable } from "./Refusal.ts"
 import * as Body from "./Body.ts"
 
-/** Makes the handlers of both paths. Once `leaving` is done, streams end. */
+/** Makes the handlers of both paths. Once `leaving` is done, streams end as soon as nothing is worked on for them. */
 export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>, admission: Admission) {
   const admit = yield* Door.make
   const connections = yield* Connections
@@ -112,11 +112,14 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       ),
     )
     const worker = yield* Effect.forkScoped(work)
-    const ended = Effect.raceFirst(worker.await, Deferred.await(leaving))
-    return HttpServerResponse.stream(
-      Stream.interruptWhen(Stream.merge(frames.stream, comments), ended),
-      streaming({}),
+    // Its client cannot come back for what is being worked on: that is answered first, and nothing begun after it.
+    yield* Deferred.await(leaving).pipe(
+      Effect.zipRight(permits.take(maxAtOnce)),
+      Effect.zipRight(frames.end),
+      Effect.forkScoped,
     )
+    const events = Stream.merge(frames.stream, comments, { haltStrategy: "left" })
+    return HttpServerResponse.stream(Stream.interruptWhen(events, worker.await), streaming({}))
   })
 
   const post = Effect.gen(function* () {

@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { listSessions } from "../../src/tools/ListSessions.ts"
 import * as EventStream from "../support/EventStream.ts"
 import * as Http from "../support/Http.ts"
@@ -127,6 +127,24 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
         assert.deepStrictEqual(JSON.parse(answer?.data ?? ""), { jsonrpc: "2.0", id: 0, result: {} })
         const bad = yield* Http.send(`${url}/sse?session=a/b`)
         assert.strictEqual(bad.status, 400)
+      }),
+    )
+
+    it.scoped("answers what runs before its node leaves", () =>
+      Effect.gen(function* () {
+        const cluster = yield* TestCluster
+        const leaver = (yield* nodesOf(cluster))[2]!
+        const client = yield* connect(leaver.url)
+        let told = ""
+        const call = yield* Effect.fork(
+          run(client, "echo up; sleep 2; echo done", (message) => (told += message)),
+        )
+        yield* until(
+          Effect.sync(() => told),
+          (told) => told === "up\n",
+        )
+        yield* cluster.stop(leaver.id)
+        assert.strictEqual((yield* Fiber.join(call)).stdout, "up\ndone\n")
       }),
     )
   },
