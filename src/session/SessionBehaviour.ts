@@ -33,7 +33,7 @@ export const layer = SessionEntity.toLayer(
     const id = SessionId.make(entityId)
     const lock = yield* Effect.makeSemaphore(1)
     let claimed: Operations | undefined
-    /** Requests of the session's own connections for other sessions. */
+    /** Requests of the session's own connections for other sessions; an owner before this one had others. */
     const abroad: Array<{
       readonly origin: Origin
       readonly operation: OperationId
@@ -91,14 +91,21 @@ export const layer = SessionEntity.toLayer(
           if (note !== undefined) return { _tag: "Elsewhere" as const, session: note.session }
           const operations = yield* claim
           const page = yield* operations.resume(connection, operation, after ?? 0, waitMs)
-          return page?.origin === undefined
+          if (page?.origin !== undefined)
+            return { _tag: "Here" as const, ...paged(page), origin: page.origin }
+          const session = yield* rows.elsewhere(id, connection, { operation })
+          return session === undefined
             ? { _tag: "Unknown" as const }
-            : { _tag: "Here" as const, ...paged(page), origin: page.origin }
+            : { _tag: "Elsewhere" as const, session }
         }),
       Cancel: ({ payload: { connection, request } }) =>
         Effect.gen(function* () {
           const isKnown = () =>
             requested(connection, request) !== undefined || claimed?.knows(connection, request) === true
+          if (!isKnown()) {
+            const session = yield* rows.elsewhere(id, connection, { request })
+            if (session !== undefined) return session
+          }
           yield* Effect.timeoutOption(early.until(isKnown), overtakenMs)
           const note = requested(connection, request)
           // The one that began last; a session that is closed has none.

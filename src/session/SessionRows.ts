@@ -84,6 +84,12 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
     ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
     /** The resources that a connection has subscribed to. */
     readonly subscriptionsOf: (connection: ConnectionId) => Effect.Effect<ReadonlyArray<string>, Unavailable>
+    /** The other session in which a connection with this home began an operation, or runs one for that request. */
+    readonly elsewhere: (
+      home: SessionId,
+      connection: ConnectionId,
+      what: { readonly operation: OperationId } | Pick<Origin, "request">,
+    ) => Effect.Effect<SessionId | undefined, Unavailable>
     /** How an operation ended, and for which request it ran; undefined while it runs, and where there is none. */
     readonly outcome: (id: SessionId, operation: OperationId) => Effect.Effect<Ended | undefined, Unavailable>
     /** Records how an operation ended. */
@@ -216,6 +222,21 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
             ),
             ([row]) => row?.subscriptions ?? [],
           ),
+
+        elsewhere: Effect.fn("SessionRows.elsewhere")(function* (home, connection, what) {
+          const rows = yield* sql<{ session: SessionId }>`
+            SELECT operation.session_id AS session FROM connection
+            JOIN session ON session.principal = connection.principal AND session.closed_at IS NULL
+            JOIN operation ON operation.session_id = session.id
+            WHERE connection.id = ${connection} AND connection.session_id = ${home} AND session.id <> ${home}
+              AND operation.origin->>'connection' = ${connection} AND ${
+                "operation" in what
+                  ? sql`operation.id = ${what.operation}`
+                  : sql`operation.state = 'running' AND (operation.origin->'request')::text = ${JSON.stringify(what.request)}`
+              }
+            ORDER BY operation.started_at DESC LIMIT 1`
+          return rows[0]?.session
+        }, answering),
 
         outcome: Effect.fn("SessionRows.outcome")(function* (id, operation) {
           const rows = yield* sql<{ outcome: unknown; origin: unknown }>`

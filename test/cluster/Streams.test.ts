@@ -215,6 +215,28 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
           assert.strictEqual((yield* client.refused(listFiles, {}, { at: urls[1] })).code, "workspace_lost")
         }),
       )
+
+      it.scoped("goes on where that is only the connection's own session: taken up, and cancelled", () =>
+        Effect.gen(function* () {
+          const { cluster, owner, urls } = yield* three
+          const [, home] = yield* nodesOf(cluster)
+          const { follow, listen, post } = yield* raw(cluster, home!.id)
+          const { session_id } = yield* (yield* clientOwnedBy(cluster, owner)).ask(sessionInfo, {})
+          const input = { session_id }
+          const stream = yield* follow(8, lines(100, 0.1), { at: urls[0], input })
+          for (let count = 0; count < 3; count++) yield* stream.next
+          yield* stream.cut
+          const other = yield* follow(9, "sleep 987.654321", { at: urls[0], input })
+          yield* other.next
+          yield* until(Effect.sync(marked), (count) => count === 1)
+          yield* cluster.kill(home!.id)
+          const again = yield* listen({ at: urls[0], after: "o_8.1" })
+          assert.strictEqual((yield* again.next)?.id, "o_8.2")
+          yield* post({ method: "notifications/cancelled", params: { requestId: 9 } }, { at: urls[0] })
+          yield* until(Effect.sync(marked), (count) => count === 0)
+          assert.deepStrictEqual(yield* EventStream.rest(other), [])
+        }),
+      )
     })
   },
 )

@@ -37,6 +37,7 @@ export const make = () => {
           : { _tag: "Ended", inputHash: known.inputHash, outcome: known.outcome }
       }),
     subscriptionsOf: () => Effect.succeed([]),
+    elsewhere: () => Effect.succeed(undefined),
     outcome: (_, id) =>
       Effect.sync(() => {
         const outcome = operations.get(id)?.outcome
