@@ -5,6 +5,7 @@
 import { Effect, Exit, Scope } from "effect"
 import type { Principal } from "../domain/Identity.ts"
 import { settings } from "../Settings.ts"
+import { Counts } from "./Counts.ts"
 import { type Refusal, refuse } from "./Refusal.ts"
 
 /** Counts one until the scope closes; refuses it, with 429, where the principal has as many as it may. */
@@ -40,19 +41,14 @@ export const make = Effect.gen(function* () {
 })
 
 const atMost = (limit: number, message: string): Admit => {
-  const counts = new Map<Principal, number>()
-  const countOf = (principal: Principal) => counts.get(principal) ?? 0
+  const counts = new Counts<Principal>()
   return (principal) =>
     Effect.acquireRelease(
       Effect.suspend(() =>
-        countOf(principal) < limit
-          ? Effect.sync(() => counts.set(principal, countOf(principal) + 1))
+        counts.of(principal) < limit
+          ? Effect.sync(() => counts.add(principal))
           : refuse(429, -32000, message, { "retry-after": "1" }),
       ),
-      () =>
-        Effect.sync(() => {
-          if (countOf(principal) > 1) counts.set(principal, countOf(principal) - 1)
-          else counts.delete(principal)
-        }),
+      () => Effect.sync(() => counts.remove(principal)),
     )
 }

@@ -13,6 +13,7 @@ import {
   type UnknownTemplate,
 } from "../domain/SessionError.ts"
 import { settings } from "../Settings.ts"
+import { Counts } from "./Counts.ts"
 
 export interface Connection {
   readonly id: ConnectionId
@@ -85,9 +86,9 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
       const renewal = Math.min(lease / 4, 60)
       const limit = yield* settings.maxConnections.config
       /** Connections that are in use here, and by how many. */
-      const kept = new Map<ConnectionId, number>()
+      const kept = new Counts<ConnectionId>()
       yield* Effect.suspend(() => {
-        const ids = [...kept.keys()].join(",")
+        const ids = [...kept.keys].join(",")
         return ids === ""
           ? Effect.void
           : sql`UPDATE connection SET seen_at = now() WHERE id = ANY(string_to_array(${ids}, ','))`
@@ -154,13 +155,8 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
 
         keep: (id) =>
           Effect.acquireRelease(
-            Effect.sync(() => void kept.set(id, (kept.get(id) ?? 0) + 1)),
-            () =>
-              Effect.sync(() => {
-                const others = (kept.get(id) ?? 0) - 1
-                if (others > 0) kept.set(id, others)
-                else kept.delete(id)
-              }),
+            Effect.sync(() => kept.add(id)),
+            () => Effect.sync(() => kept.remove(id)),
           ),
 
         close: Effect.fn("Connections.close")(function* (principal, connection) {

@@ -6,7 +6,7 @@ import {
   type JSONRPCMessage,
   type JSONRPCRequest,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Duration, Effect, Option, Schedule, Schema, Stream } from "effect"
+import { Deferred, Duration, Effect, Schema, Stream } from "effect"
 import type { QuestionReply } from "../domain/Event.ts"
 import { type Principal, randomId, SessionId } from "../domain/Identity.ts"
 import type { Notices } from "../domain/Notice.ts"
@@ -19,6 +19,7 @@ import { Catalogue } from "./Catalogue.ts"
 import { type ClientHello, type Connection, Connections } from "./Connections.ts"
 import { type Follower, placeOf } from "./EventStream.ts"
 import { respond } from "./McpServer.ts"
+import { pages } from "./Pages.ts"
 import { refused } from "./Presentation.ts"
 import { refuse } from "./Refusal.ts"
 import { UnknownResource } from "./Resources.ts"
@@ -34,9 +35,8 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const tools = yield* ToolCalls
   const catalogue = yield* Catalogue
   const patience = Duration.times(yield* settings.shutdownTimeout.config, 0.5)
-  const farewell = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(
-    Effect.as(refused(new NodeLeaving())),
-  )
+  const left = refused(new NodeLeaving())
+  const farewell = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(Effect.as(left))
   /** What ends each call that is waited for here, once this node cannot wait any more. */
   const ends = new Set<Effect.Effect<unknown>>()
   let isOver = false
@@ -56,9 +56,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   ) => {
     const end = Effect.suspend(() => {
       const goesOn = follower.isResumable() && !sessions.isHere(session)
-      return follower.end(
-        goesOn ? undefined : { jsonrpc: "2.0", id: request.id, result: refused(new NodeLeaving()) },
-      )
+      return follower.end(goesOn ? undefined : { jsonrpc: "2.0", id: request.id, result: left })
     })
     return isOver
       ? Effect.zipRight(end, Effect.never)
@@ -143,25 +141,16 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     ): Stream.Stream<Notices> =>
       Stream.unwrap(
         Effect.map(randomId("o_"), (listener) =>
-          Stream.unfoldEffect({ after, begins: true }, (place) =>
-            sessions
-              .listen(
-                connection.session,
-                { connection: connection.id, listener, takesPosts, ...place },
-                place.begins ? 0 : undefined,
-              )
-              .pipe(
-                Effect.map((page) =>
-                  page.displaced
-                    ? Option.none()
-                    : Option.some([page, { after: page.last, begins: false }] as const),
+          pages<Notices, { readonly after: number | null; readonly begins: boolean }>(
+            { after, begins: true },
+            (place) =>
+              Effect.map(
+                sessions.listen(
+                  connection.session,
+                  { connection: connection.id, listener, takesPosts, ...place },
+                  place.begins ? 0 : undefined,
                 ),
-                // Whoever cannot be asked now is asked again.
-                Effect.retry({
-                  while: ({ _tag }) => _tag === "Unavailable" || _tag === "SessionMoved",
-                  schedule: Schedule.spaced("1 second"),
-                }),
-                Effect.orElseSucceed(() => Option.none()),
+                (page) => (page.displaced ? undefined : [page, { after: page.last, begins: false }]),
               ),
           ),
         ),

@@ -7,7 +7,7 @@ import type {
   ListResourcesResult,
   ReadResourceResult,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Effect, Option, Schedule, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { Explained } from "../domain/Failure.ts"
 import type { Principal } from "../domain/Identity.ts"
 import type { SessionDirectory } from "../domain/SessionDirectory.ts"
@@ -15,7 +15,8 @@ import type { SessionError } from "../domain/SessionError.ts"
 import { decodePath, encodePath, uriOf as workspaceUriOf } from "../domain/WorkspaceUri.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import { filePaths } from "../tools/WorkspaceResources.ts"
-import { contents, pathsFrom, UnknownResource, maxValues } from "./Resources.ts"
+import { pages } from "./Pages.ts"
+import { contents, maxValues, pathsFrom, UnknownResource } from "./Resources.ts"
 import type { ToolCalls } from "./ToolCalls.ts"
 
 const scheme = "workspace://"
@@ -86,36 +87,33 @@ export const make = (
 
     updates: (uris) =>
       Effect.gen(function* () {
-        const sessions = new Map<string, Array<{ readonly uri: string; readonly file: string }>>()
-        for (const uri of uris) {
+        const wanted = yield* Effect.forEach(uris, (uri) => {
           const place = placeOf(uri)
-          if (place === undefined) return yield* new UnknownResource({ uri, scheme })
-          const { path, session } = place
-          sessions.set(session, [...(sessions.get(session) ?? []), { uri, file: workspaceUriOf(path) }])
-        }
+          return place === undefined
+            ? new UnknownResource({ uri, scheme })
+            : Effect.succeed({ uri, session: place.session, file: workspaceUriOf(place.path) })
+        })
         const streams = yield* Effect.forEach(
-          sessions,
-          Effect.fnUntraced(function* ([session, wanted]) {
+          new Set(wanted.map(({ session }) => session)),
+          Effect.fnUntraced(function* (session) {
             const { id } = yield* directory.find(principal, session)
-            const uris = wanted.map(({ file }) => file)
+            const its = wanted.filter((one) => one.session === session)
+            const uris = its.map(({ file }) => file)
             const { watched } = yield* changes(id, { uris, begins: true, watched: null }, 0)
-            return Stream.unfoldEffect(watched, (watched) =>
-              changes(id, { uris, begins: false, watched }).pipe(
-                Effect.map((page) =>
-                  Option.some([wanted.filter(({ file }) => page.uris.includes(file)), page.watched] as const),
-                ),
-                // Whoever cannot be asked now is asked again.
-                Effect.retry({
-                  while: ({ _tag }) => _tag === "Unavailable" || _tag === "SessionMoved",
-                  schedule: Schedule.spaced("1 second"),
-                }),
-                Effect.orElseSucceed(() => Option.none()),
+            return pages(watched, (watched) =>
+              Effect.map(
+                changes(id, { uris, begins: false, watched }),
+                (page) => [page.uris, page.watched] as const,
               ),
-            ).pipe(Stream.flatMap((changed) => Stream.fromIterable(changed.map(({ uri }) => uri))))
+            ).pipe(
+              Stream.flatMap((changed) =>
+                Stream.fromIterable(its.filter(({ file }) => changed.includes(file))),
+              ),
+            )
           }),
           { concurrency: 8 },
         )
-        return Stream.mergeAll(streams, { concurrency: "unbounded" })
+        return Stream.map(Stream.mergeAll(streams, { concurrency: "unbounded" }), ({ uri }) => uri)
       }),
   }
 }

@@ -102,12 +102,7 @@ export const make = Effect.fnUntraced(function* (
     const room = yield* Effect.makeSemaphore(maxWaiting)
     const resources = SessionResources.make(principal, directory, tools, sessions)
     const listen = Option.getOrUndefined(decodeListen(body))
-    const uris = listen?.params.notifications.resourceSubscriptions ?? []
-    const hearing: Effect.Effect<Stream.Stream<string>, Explained> = uris.length > maxSubscriptions ||
-    uris.some((uri) => uri.length > maxUri)
-      ? Effect.fail(new TooMuchToHear())
-      : resources.updates(uris)
-    const updates = yield* Effect.either(hearing)
+    const updates = yield* Effect.either(updatesFor(resources, listen))
     if (updates._tag === "Left") {
       const { message, next } = updates.left
       const error = { code: -32602, message: `${message} ${next}` }
@@ -167,6 +162,18 @@ const decodeListen = Schema.decodeUnknownOption(
     }),
   }),
 )
+
+/** What a client hears that listens. */
+const updatesFor = (
+  resources: SessionResources.SessionResources,
+  listen: Option.Option.Value<ReturnType<typeof decodeListen>> | undefined,
+): Effect.Effect<Stream.Stream<string>, Explained> => {
+  if (listen === undefined) return Effect.succeed(Stream.empty)
+  const { resourceSubscriptions: uris } = listen.params.notifications
+  return uris.length > maxSubscriptions || uris.some((uri) => uri.length > maxUri)
+    ? Effect.fail(new TooMuchToHear())
+    : resources.updates(uris)
+}
 
 /** There are bounds to what a client may listen to. */
 class TooMuchToHear extends Schema.TaggedError<TooMuchToHear>()("TooMuchToHear", {}) {

@@ -99,10 +99,8 @@ export const make = Effect.fnUntraced(function* (
       attachment?.close()
       const error = new SandboxLost({ container })
       for (const news of commands.values()) news(error)
-      return Effect.zipRight(
-        Effect.sync(() => end(error)),
-        Effect.logInfo("a sandbox is lost", { container, why: reason }),
-      )
+      end(error)
+      return Effect.logInfo("a sandbox is lost", { container, why: reason })
     })
 
   const channels = new Channels({
@@ -193,25 +191,26 @@ export const make = Effect.fnUntraced(function* (
       }
     }).pipe(Effect.catchAll((error) => lose(error.message)))
 
+  /** Says whether there is an agent to hear it. */
+  const tell = (message: ToAgent) => {
+    if (over) return false
+    due++
+    channels.send(message)
+    return true
+  }
+
   const send = (message: ToAgent) =>
-    Effect.suspend(() => {
-      if (over) return Effect.fail(new SandboxLost({ container }))
-      due++
-      channels.send(message)
-      return Effect.void
-    })
+    Effect.suspend(() => (tell(message) ? Effect.void : Effect.fail(new SandboxLost({ container }))))
 
   let lastId = 0
   const ask = (make: (id: number) => ToAgent) =>
     Effect.async<Answer, SandboxLost>((resume) => {
-      if (over) return resume(Effect.fail(new SandboxLost({ container })))
       const id = ++lastId
       answers.set(id, (answer) => {
         answers.delete(id)
         resume(answer)
       })
-      due++
-      channels.send(make(id))
+      if (!tell(make(id))) answers.get(id)?.(Exit.fail(new SandboxLost({ container })))
       return Effect.sync(() => answers.delete(id))
     })
 

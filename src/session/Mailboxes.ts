@@ -3,17 +3,12 @@ import { Clock, Effect, Option } from "effect"
 import type { ConnectionId } from "../domain/Identity.ts"
 import type { Notices } from "../domain/Notice.ts"
 import type { Unavailable } from "../domain/SessionError.ts"
-import type { Sandbox } from "../sandbox/Sandbox.ts"
 import { Mailbox } from "./Mailbox.ts"
-import { glance, Subscriptions } from "./Subscriptions.ts"
+import { glance, type Here, Subscriptions } from "./Subscriptions.ts"
 
-export interface MailboxContext {
-  /** The session's sandbox, where there is one. */
-  readonly sandbox: () => Sandbox | undefined
+export interface MailboxContext extends Here {
   /** What a connection has subscribed to so far. */
   readonly subscriptionsOf: (connection: ConnectionId) => Effect.Effect<ReadonlyArray<string>, Unavailable>
-  /** Whether this node still owns the session. */
-  readonly isHere: () => boolean
 }
 
 interface Box {

@@ -70,7 +70,7 @@ const isAt = (path: string, changed: string) =>
 const pageSize = 1000
 
 /** A session as it is on this node. */
-interface Held {
+export interface Here {
   /** Its sandbox, where there is one. */
   readonly sandbox: () => Sandbox | undefined
   /** Whether this node still owns it. */
@@ -79,7 +79,7 @@ interface Held {
 
 /** Waits until some of the resources have changed since the place, or since now where it `begins`. */
 export const changes = Effect.fnUntraced(function* (
-  { isHere, sandbox }: Held,
+  { isHere, sandbox }: Here,
   {
     uris,
     begins,
