@@ -1,6 +1,7 @@
 /** What one stream of a command writes, on its way to the node and to the file that keeps it. */
 import { readSync } from "node:fs"
 import type { Socket } from "node:net"
+import { setImmediate } from "node:timers/promises"
 import type { Channel } from "../Channel.ts"
 import type { Spill } from "./Spill.ts"
 
@@ -68,6 +69,8 @@ export class Output {
           resolve()
         }
       })
+      // Where this process itself had no turn for so long, what was written meanwhile is still to be read.
+      await setImmediate()
       if (!this.paused && (this.read === seen || this.read - first > pipeSize)) break
       seen = this.read
     }
