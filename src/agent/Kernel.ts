@@ -12,6 +12,7 @@ export const close = libc.func("int close(int)")
 const wait4 = libc.func("int wait4(int, uint8_t *, int, uint8_t *)")
 const prlimit = libc.func("int prlimit(int, int, uint8_t *, uint8_t *)")
 const fcntl = libc.func("int fcntl(int, int, int)")
+const lseek = libc.func("int64 lseek(int, int64, int)")
 const ioctl = libc.func("int ioctl(int, ulong, uint8_t *)")
 const posixSpawn = libc.func(
   "int posix_spawn(uint8_t *, const char *, uint8_t *, uint8_t *, const char **, const char **)",
@@ -143,3 +144,21 @@ export const resizeTerminal = (descriptor: number, columns: number, rows: number
 }
 
 const systemError = (call: string) => Object.assign(new Error(`${call} failed`), { errno: koffi.errno() })
+
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
+const ENXIO = 6
+
+/** Where a file's next bytes stand that are not a hole, from `position` on; undefined where none are left. */
+export const nextData = (file: number, position: number): number | undefined => {
+  const found = Number(lseek(file, position, SEEK_DATA))
+  if (found >= 0) return found
+  // A file system that knows no holes says so otherwise: then all of it is bytes.
+  return koffi.errno() === ENXIO ? undefined : position
+}
+
+/** Where a file's next hole begins, from `position` on; undefined where it has none. */
+export const nextHole = (file: number, position: number): number | undefined => {
+  const found = Number(lseek(file, position, SEEK_HOLE))
+  return found >= 0 ? found : undefined
+}

@@ -13,14 +13,15 @@ export class SandboxError extends Schema.TaggedError<SandboxError>()("SandboxErr
   readonly next = "Try again; if it stays so, the operator must look at this node's Docker engine."
 }
 
-/** The container is gone: killed from inside or removed from outside. Its files went with it. */
+/** The container is gone: killed from inside or removed from outside. What was not saved went with it. */
 export class SandboxLost extends Schema.TaggedError<SandboxLost>()("SandboxLost", {
   container: ContainerId,
 }) {
   override get message() {
-    return "The sandbox ended while it was in use; its files and processes are gone."
+    return "The sandbox ended while it was in use; its processes are gone, and what this call changed."
   }
-  readonly next = "Call again: a new, empty sandbox is started. Write the files again first."
+  readonly next =
+    "Call again: a new sandbox is started, with the files that were saved. Look with list_files which those are."
 }
 
 /** The command never ran: there is no such program or folder, or the sandbox has no process to spare. */
@@ -64,6 +65,8 @@ export const FileRefusal = Schema.Literal(
   "bad_pattern",
   /** The bytes that came are not as many as were announced. */
   "aborted",
+  /** There are more files, or folders in folders, than may be. */
+  "too_many",
   /** The system refused for another reason: an error of the disk, too many open files. */
   "failed",
 )
@@ -126,6 +129,7 @@ const fileReasons = {
   ],
   bad_pattern: ["bad_pattern", "the pattern cannot be understood.", "Correct the pattern and call again."],
   aborted: ["aborted", "the content broke off; nothing was replaced.", "Send it again, whole."],
+  too_many: ["too_many_files", "there are too many files.", "Delete files that are not needed."],
   failed: ["io_error", "the system could not do that.", "Try again; look at the disk with `exec`: df."],
 } as const
 

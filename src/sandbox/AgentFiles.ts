@@ -103,6 +103,9 @@ export const make = (link: FileLink): SandboxFiles => {
       perform({ op: "changes", cursor, limit }, Protocol.ChangesReply).pipe(
         within("changes", limit, ({ paths }) => paths.length),
       ),
+    snapshot: (query, limit, receive) =>
+      perform({ op: "snapshot", ...query }, Protocol.SnapshotReply, { limit, receive }),
+    restore: (source) => perform({ op: "restore" }, Protocol.RestoreReply, { send: source }),
   }
 }
 

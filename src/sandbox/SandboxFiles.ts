@@ -2,7 +2,7 @@
  * The files of one sandbox, below /workspace, by absolute path. A path that leads out, also through links, is refused.
  * `FileProtocol.ts` says what each operation does.
  */
-import type { Effect, Stream } from "effect"
+import type { Chunk, Effect, Stream } from "effect"
 import type * as Protocol from "../agent/files/FileProtocol.ts"
 import type { FileError, SandboxLost } from "../domain/SandboxError.ts"
 
@@ -57,4 +57,14 @@ export interface SandboxFiles {
     cursor: string,
     limit: number,
   ) => Effect.Effect<typeof Protocol.ChangesReply.Type, Failure>
+  /** Hands over the records of the session's files; more than `limit` bytes cost the sandbox. */
+  readonly snapshot: (
+    query: Omit<Protocol.Snapshot, "op">,
+    limit: number,
+    receive: (pieces: Chunk.Chunk<Uint8Array>) => Effect.Effect<unknown>,
+  ) => Effect.Effect<typeof Protocol.SnapshotReply.Type, Failure>
+  /** Makes the session's files of records, in a sandbox in which nothing was done yet. */
+  readonly restore: <E>(
+    source: Stream.Stream<Uint8Array, E>,
+  ) => Effect.Effect<typeof Protocol.RestoreReply.Type, Failure | E>
 }

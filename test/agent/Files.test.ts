@@ -193,7 +193,7 @@ layer(LocalFiles.layer, { excludeTestServices: true })("Files", (it) => {
         if (!broken) setImmediate(() => pieces.forEach((piece) => to().receive(piece)))
       }
       const agent = new Channels({ send: carry(() => node), message: () => {}, follows: true })
-      const files = new Files(agent, yield* LocalFiles.processes, { root })
+      const files = new Files(agent, yield* LocalFiles.processes, { root, home: yield* LocalFiles.home })
       const node: Channels = new Channels({ send: carry(() => agent), message: () => {}, follows: false })
       const attach = Effect.promise(async () => {
         node.attach(1)

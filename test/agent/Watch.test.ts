@@ -48,27 +48,31 @@ layer(LocalFiles.layer, { excludeTestServices: true })("Watch", (it) => {
       }),
   )
 
-  it.effect("pages, and says so where it was told by another agent or has forgotten too much", () =>
-    Effect.gen(function* () {
-      const { files, root } = yield* LocalFiles
-      const { cursor } = yield* files.watch
-      mkdirSync(`${root}/many`)
-      for (let index = 0; index < 250; index++) writeFileSync(`${root}/many/${index}`, "")
-      const seen = new Set<string>()
-      let page = yield* files.changes(cursor, 100)
-      for (; page.more; page = yield* files.changes(page.cursor, 100))
+  it.effect(
+    "pages, for all who watch, and says so where it was told by another agent or has forgotten too much",
+    () =>
+      Effect.gen(function* () {
+        const { files, root } = yield* LocalFiles
+        const { cursor } = yield* files.watch
+        mkdirSync(`${root}/many`)
+        for (let index = 0; index < 250; index++) writeFileSync(`${root}/many/${index}`, "")
+        const seen = new Set<string>()
+        let page = yield* files.changes(cursor, 100)
+        for (; page.more; page = yield* files.changes(page.cursor, 100))
+          for (const path of page.paths) seen.add(path)
         for (const path of page.paths) seen.add(path)
-      for (const path of page.paths) seen.add(path)
-      assert.strictEqual(seen.size, 251)
-      for (const other of ["", "x.1", `${cursor}999999`, `${cursor.split(".")[0]}.x`]) {
-        const { cursor: next, overflow } = yield* files.changes(other, 100)
-        assert.isTrue(overflow)
-        assert.deepInclude(yield* files.changes(next, 100), { overflow: false, paths: [] })
-      }
-      const begun = yield* files.watch
-      assert.isTrue((yield* files.changes(page.cursor, 100)).overflow)
-      assert.isFalse((yield* files.changes(begun.cursor, 100)).overflow)
-    }),
+        assert.strictEqual(seen.size, 251)
+        for (const other of ["", "x.1", `${cursor}999999`, `${cursor.split(".")[0]}.x`]) {
+          const { cursor: next, overflow } = yield* files.changes(other, 100)
+          assert.isTrue(overflow)
+          assert.deepInclude(yield* files.changes(next, 100), { overflow: false, paths: [] })
+        }
+        const other = yield* files.watch
+        writeFileSync(`${root}/many/0`, "again")
+        for (const cursor of [page.cursor, other.cursor]) {
+          assert.deepInclude(yield* files.changes(cursor, 100), { overflow: false, paths: ["many/0"] })
+        }
+      }),
   )
 
   it.effect(

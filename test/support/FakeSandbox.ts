@@ -41,6 +41,8 @@ export const make = (
     grep: absent("files.grep"),
     watch: absent("files.watch")(),
     changes: absent("files.changes"),
+    snapshot: absent("files.snapshot"),
+    restore: absent("files.restore"),
     ...given.files,
   },
 })
@@ -123,6 +125,9 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   commands: new SessionCommands(),
   progress: undefined,
   goesOn: () => false,
+  durability: "none",
+  checkpoint: () => ({ state: "off" }),
+  checkpointOf: () => Effect.succeed(undefined),
   outcomeOf: () => Effect.succeed(undefined),
   sandbox,
 })

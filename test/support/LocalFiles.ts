@@ -19,6 +19,8 @@ export class LocalFiles extends Effect.Tag("codegen-mcp/test/LocalFiles")<
   {
     /** The folder that stands for /workspace. */
     readonly root: string
+    /** The folder that stands for HOME. */
+    readonly home: string
     readonly processes: Processes
     readonly files: SandboxFiles
     /** Files of the same folder whose programs are looked for along `path`. */
@@ -28,17 +30,19 @@ export class LocalFiles extends Effect.Tag("codegen-mcp/test/LocalFiles")<
   static readonly layer = Layer.scoped(
     LocalFiles,
     Effect.gen(function* () {
-      const root = yield* Effect.acquireRelease(
+      const folder = Effect.acquireRelease(
         Effect.sync(() => realpathSync(mkdtempSync(join(tmpdir(), "codegen-files-")))),
         (root) => Effect.sync(() => rmSync(root, { recursive: true, force: true })),
       )
+      const root = yield* folder
+      const home = yield* folder
       const processes = new Processes()
       const withPath = (path: string, searchTime = 10_000) =>
         Effect.map(
-          linkTo((channels) => new Files(channels, processes, { root, path, searchTime })),
+          linkTo((channels) => new Files(channels, processes, { root, home, path, searchTime })),
           AgentFiles.make,
         )
-      return { root, processes, files: yield* withPath(""), withPath }
+      return { root, home, processes, files: yield* withPath(""), withPath }
     }),
   )
 }

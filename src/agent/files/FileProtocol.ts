@@ -114,7 +114,7 @@ export interface Grep {
   readonly maxBytes: number
 }
 
-/** Begins to watch the workspace, or begins again; what changes from now on is what comes after the cursor. */
+/** Watches the workspace from now on, if not before; what changes from now on is what comes after the cursor. */
 interface Watch {
   readonly op: "watch"
 }
@@ -124,6 +124,25 @@ export interface Changes {
   readonly op: "changes"
   readonly cursor: string
   readonly limit: number
+}
+
+/**
+ * The session's files, /workspace and HOME, as the records of `snapshot/Records.ts` on the channel: those that changed
+ * after a cursor, each with all below it, after the word that what stood there is gone. Without a cursor, and where
+ * nobody knows what changed: all of them.
+ */
+export interface Snapshot {
+  readonly op: "snapshot"
+  readonly after: string | null
+  /** Paths as records have them that are left out, with all below them. */
+  readonly exclude: ReadonlyArray<string>
+  /** Refused where there are more. */
+  readonly maxEntries: number
+}
+
+/** Makes files of the records that come on the channel, where nothing is and no program runs. */
+export interface Restore {
+  readonly op: "restore"
 }
 
 export type FileOperation =
@@ -141,6 +160,8 @@ export type FileOperation =
   | Grep
   | Watch
   | Changes
+  | Snapshot
+  | Restore
 
 const Count = Schema.NonNegativeInt
 const Path = Schema.String.pipe(Schema.maxLength(8192))
@@ -242,3 +263,18 @@ export const ChangesReply = Schema.Struct({
   /** There is more: ask again from this cursor. */
   more: Schema.Boolean,
 })
+
+/** The cursors of both folders. */
+const SnapshotCursor = Schema.String.pipe(Schema.maxLength(128))
+
+export const SnapshotReply = Schema.Struct({
+  cursor: SnapshotCursor,
+  /** All files came, and what did not come is gone. */
+  whole: Schema.Boolean,
+  entries: Count,
+  /** Files that were being written while they were read. */
+  unstable: Count,
+  bytes: Count,
+})
+
+export const RestoreReply = Schema.Struct({ cursor: SnapshotCursor, entries: Count })

@@ -9,12 +9,14 @@ import type { Processes } from "../commands/Processes.ts"
 import type { FileRequest } from "../Protocol.ts"
 import { reasonOf } from "./Refusal.ts"
 import { Search } from "../search/Search.ts"
+import { Snapshots } from "../snapshot/Snapshots.ts"
 import { Transfer } from "./Transfers.ts"
 import { Watch } from "../watch/Watch.ts"
 import { Workspace } from "./Workspace.ts"
 
 export interface FilesOptions {
   readonly root?: string
+  readonly home?: string
   /** Where programs are looked for. */
   readonly path?: string
   /** For one search, in milliseconds. */
@@ -28,16 +30,24 @@ export class Files {
   private readonly workspace: Workspace
   private readonly search: Search
   private readonly watch: Watch
+  private readonly homeWatch: Watch
+  private readonly snapshots: Snapshots
 
   constructor(
     channels: Channels,
     processes: Processes,
-    { root = "/workspace", path = defaultPath, searchTime = 10_000 }: FilesOptions = {},
+    { root = "/workspace", home = "/home/agent", path = defaultPath, searchTime = 10_000 }: FilesOptions = {},
   ) {
     this.channels = channels
     this.workspace = new Workspace(root)
     this.search = new Search(this.workspace, processes, path, searchTime)
     this.watch = new Watch(this.workspace)
+    const homeFolder = new Workspace(home)
+    this.homeWatch = new Watch(homeFolder)
+    this.snapshots = new Snapshots([
+      { name: "workspace", workspace: this.workspace, watch: this.watch },
+      { name: "home", workspace: homeFolder, watch: this.homeWatch },
+    ])
   }
 
   async handle({ channel, request }: FileRequest): Promise<FileAnswer> {
@@ -54,6 +64,7 @@ export class Files {
   /** A command was started: what it changes is looked for until nothing runs any more. */
   stir() {
     this.watch.stir()
+    this.homeWatch.stir()
   }
 
   private perform(request: FileOperation, transfer: Transfer | undefined): Promise<unknown> {
@@ -87,9 +98,14 @@ export class Files {
         return this.watch.begin()
       case "changes":
         return this.watch.changes(request)
+      case "snapshot":
+        return this.snapshots.snapshot(request, transfer!)
+      case "restore":
+        return this.snapshots.restore(request, transfer!)
     }
   }
 }
 
-const isStreamed = ({ op }: FileOperation) =>
-  op === "read" || op === "readLines" || op === "write" || op === "append"
+const streamed = new Set<FileOperation["op"]>(["read", "readLines", "write", "append", "snapshot", "restore"])
+
+const isStreamed = ({ op }: FileOperation) => streamed.has(op)

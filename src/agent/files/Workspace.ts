@@ -111,7 +111,7 @@ export class Workspace {
 }
 
 /** The path of an entry of an open folder. */
-export const at = (folder: FileHandle, name: string): string | Buffer => {
+export const at = (folder: { readonly fd: number }, name: string): string | Buffer => {
   const path = `/proc/self/fd/${folder.fd}/${name}`
   return isPlain(name) ? path : bytesOf(path)
 }

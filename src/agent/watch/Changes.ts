@@ -40,7 +40,7 @@ export class Changes {
     this.forgotten = ++this.last
   }
 
-  since(cursor: string, limit: number): typeof ChangesReply.Type {
+  since(cursor: string, limit: number, maxCharacters = maxAnswer): typeof ChangesReply.Type {
     const [life, number] = cursor.split(".")
     const after = life === this.life && /^\d+$/.test(number ?? "") ? Number(number) : -1
     if (after < this.forgotten || after > this.last) {
@@ -52,7 +52,7 @@ export class Changes {
     for (const [path, at] of this.paths) {
       if (at <= after) continue
       characters += path.length
-      if (paths.length === limit || (characters > maxAnswer && paths.length > 0)) {
+      if (paths.length === limit || (characters > maxCharacters && paths.length > 0)) {
         return { paths, overflow: false, cursor: this.cursorAt(end), more: true }
       }
       paths.push(path)

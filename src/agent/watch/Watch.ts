@@ -42,16 +42,30 @@ export class Watch {
     this.workspace = workspace
   }
 
-  /** Begins, or begins again. */
+  /** Begins where it does not go on already. */
   begin() {
     return this.inTurn(async (): Promise<typeof WatchReply.Type> => {
-      this.end()
-      this.changed = new Changes()
-      this.inotify = new Inotify()
-      await this.watchAll()
-      this.stir()
+      await this.ensure()
       return { cursor: this.changed.cursor }
     })
+  }
+
+  /** All that changed after a cursor. Whoever has none, or one that means nothing any more, is told of an overflow. */
+  all(cursor: string) {
+    return this.inTurn(async (): Promise<typeof ChangesReply.Type> => {
+      await this.ensure()
+      return this.changed.since(cursor, Infinity, Infinity)
+    })
+  }
+
+  private async ensure() {
+    await this.take()
+    if (this.inotify !== undefined && !this.blind) return
+    this.end()
+    this.changed = new Changes()
+    this.inotify = new Inotify()
+    await this.watchAll()
+    this.stir()
   }
 
   changes({ cursor, limit }: ChangesRequest) {

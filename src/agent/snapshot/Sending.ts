@@ -1,0 +1,187 @@
+/**
+ * Sends files, folders and links as records. Folders are opened one in the other, none through a link, so nothing
+ * outside is ever read. The owner's files are read whatever their permissions say.
+ */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  type Stats,
+} from "node:fs"
+import { nameOf } from "../files/Names.ts"
+import { codeOf, Refusal } from "../files/Refusal.ts"
+import { Slices } from "../files/Slices.ts"
+import { at, join } from "../files/Workspace.ts"
+import { nextData, nextHole } from "../Kernel.ts"
+import { Kind } from "./Records.ts"
+import type { RecordWriter } from "./RecordWriter.ts"
+import type { Root } from "./Snapshots.ts"
+
+const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+const fileFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** Folders in folders, at most: each holds a descriptor while what is in it is sent. */
+const maxDepth = 200
+
+/** How often a file is read that changes meanwhile. */
+const attempts = 3
+
+interface Folder {
+  readonly fd: number
+}
+
+export class Sending {
+  private readonly writer: RecordWriter
+  private readonly excluded: ReadonlySet<string>
+  private readonly maxEntries: number
+  private readonly slices = new Slices(Infinity)
+  entries = 0
+  /** Files that were being written all the time. */
+  unstable = 0
+
+  constructor(writer: RecordWriter, excluded: ReadonlyArray<string>, maxEntries: number) {
+    this.writer = writer
+    this.excluded = new Set(excluded)
+    this.maxEntries = maxEntries
+  }
+
+  /** Sends all that is below a root. */
+  async below({ name, workspace }: Root) {
+    const fd = openSync(workspace.root, folderFlags)
+    try {
+      await this.contents({ fd }, name, 0)
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Sends what stands at a path below a root, with all below it, or that it is gone. */
+  async one(root: Root, path: string) {
+    // The root itself has other permissions now, and nothing to tell of.
+    if (path === "") return
+    const whole = `${root.name}/${path}`
+    if ([...this.excluded].some((excluded) => `${whole}/`.startsWith(`${excluded}/`))) return
+    const parts = path.split("/")
+    const name = parts.pop()!
+    const opened = [openSync(root.workspace.root, folderFlags)]
+    try {
+      for (const part of parts) opened.push(openFolder({ fd: opened.at(-1)! }, part))
+      await this.writer.json(Kind.gone, { path: whole })
+      await this.entry({ fd: opened.at(-1)! }, name, whole, parts.length)
+    } catch (error) {
+      // The folder that it was in has gone, or is no folder any more: that is told of that folder's own path.
+      if (!isAbsent(error)) throw error
+      await this.writer.json(Kind.gone, { path: whole })
+    } finally {
+      opened.forEach((fd) => closeSync(fd))
+    }
+  }
+
+  private async contents(folder: Folder, path: string, depth: number) {
+    if (depth > maxDepth) throw new Refusal("too_many")
+    const names = readdirSync(`/proc/self/fd/${folder.fd}`, { encoding: "buffer" }) as ReadonlyArray<Buffer>
+    for (const name of names) {
+      const text = nameOf(name)
+      const inner = join(path, text)
+      if (!this.excluded.has(inner)) await this.entry(folder, text, inner, depth)
+    }
+  }
+
+  private async entry(folder: Folder, name: string, path: string, depth: number) {
+    const place = at(folder, name)
+    try {
+      const stats = lstatSync(place)
+      const mode = stats.mode & 0o7777
+      if (stats.isSymbolicLink()) {
+        const target = nameOf(readlinkSync(place, { encoding: "buffer" }))
+        this.count()
+        await this.writer.json(Kind.entry, { path, kind: "link", target })
+      } else if (stats.isFile()) {
+        this.count()
+        await this.file(place, path, mode)
+      } else if (stats.isDirectory()) {
+        const fd = openFolder(folder, name, stats)
+        this.count()
+        try {
+          await this.writer.json(Kind.entry, { path, kind: "directory", mode })
+          await this.contents({ fd }, path, depth + 1)
+        } finally {
+          closeSync(fd)
+        }
+      }
+    } catch (error) {
+      // It has gone, or is something else by now: then it changes again, and the next one tells. Or it is not the
+      // session's at all: a file system has folders of its own.
+      if (!isAbsent(error)) throw error
+    }
+    await this.slices.pause()
+  }
+
+  private async file(place: string | Buffer, path: string, mode: number) {
+    for (let attempt = 1; ; attempt++) {
+      const fd = openReadable(place, fileFlags, mode)
+      try {
+        const before = fstatSync(fd)
+        if (!before.isFile()) return
+        const { size, mtimeMs } = before
+        await this.writer.json(Kind.entry, { path, kind: "file", mode, modified: mtimeMs, size })
+        const sent = await this.bytes(fd, before)
+        const after = fstatSync(fd)
+        const stable = sent === size && after.size === size && after.mtimeMs === mtimeMs
+        if (!stable && attempt < attempts) continue
+        if (!stable) this.unstable++
+        return await this.writer.json(Kind.end, { stable })
+      } finally {
+        closeSync(fd)
+      }
+    }
+  }
+
+  /** Sends a file's bytes up to its size; gives how many there were, also of those that are zero and take no room. */
+  private async bytes(fd: number, { size, blocks }: Stats) {
+    const isSparse = blocks * 512 < size
+    let position = 0
+    while (position < size) {
+      const begin = isSparse ? Math.min(nextData(fd, position) ?? size, size) : position
+      if (begin > position) await this.writer.json(Kind.hole, { bytes: begin - position })
+      const end = isSparse ? Math.min(nextHole(fd, begin) ?? size, size) : size
+      position = begin
+      while (position < end) {
+        const read = await this.writer.data(fd, position, end - position)
+        if (read === 0) return position
+        position += read
+        await this.slices.pause()
+      }
+    }
+    return position
+  }
+
+  private count() {
+    if (++this.entries > this.maxEntries) throw new Refusal("too_many")
+  }
+}
+
+const openFolder = (parent: Folder, name: string, stats?: Stats) =>
+  openReadable(at(parent, name), folderFlags, (stats?.mode ?? 0o700) & 0o7777, 0o500)
+
+/** Opens what its owner may read once its permissions allow it, which is then undone. */
+const openReadable = (place: string | Buffer, flags: number, mode: number, needed = 0o400) => {
+  try {
+    return openSync(place, flags)
+  } catch (error) {
+    if (codeOf(error) !== "EACCES") throw error
+    chmodSync(place, mode | needed)
+    const fd = openSync(place, flags)
+    fchmodSync(fd, mode)
+    return fd
+  }
+}
+
+const isAbsent = (error: unknown) =>
+  ["ENOENT", "ENOTDIR", "ELOOP", "ENXIO", "EPERM"].includes(codeOf(error) ?? "")

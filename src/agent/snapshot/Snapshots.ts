@@ -1,0 +1,71 @@
+/** The session's files as they are, or what changed of them, and back into an empty sandbox. */
+import type { Restore, RestoreReply, Snapshot, SnapshotReply } from "../files/FileProtocol.ts"
+import type { Transfer } from "../files/Transfers.ts"
+import type { Workspace } from "../files/Workspace.ts"
+import type { Watch } from "../watch/Watch.ts"
+import { Receiving } from "./Receiving.ts"
+import { RecordWriter } from "./RecordWriter.ts"
+import { Sending } from "./Sending.ts"
+
+export interface Root {
+  /** What paths in records begin with. */
+  readonly name: string
+  readonly workspace: Workspace
+  readonly watch: Watch
+}
+
+export class Snapshots {
+  private readonly roots: ReadonlyArray<Root>
+
+  constructor(roots: ReadonlyArray<Root>) {
+    this.roots = roots
+  }
+
+  async snapshot(
+    { after, exclude, maxEntries }: Snapshot,
+    transfer: Transfer,
+  ): Promise<typeof SnapshotReply.Type> {
+    // What changes from here on is what comes after the cursor, also where it is seen already.
+    const cursors = after?.split("|") ?? []
+    const changes = await Promise.all(this.roots.map(({ watch }, index) => watch.all(cursors[index] ?? "")))
+    const whole = changes.some(({ overflow }) => overflow)
+    const writer = new RecordWriter(transfer)
+    const sending = new Sending(writer, exclude, maxEntries)
+    for (const [index, root] of this.roots.entries()) {
+      if (whole) await sending.below(root)
+      else for (const path of outermost(changes[index]!.paths)) await sending.one(root, path)
+    }
+    await writer.flush()
+    const { entries, unstable } = sending
+    return {
+      cursor: changes.map(({ cursor }) => cursor).join("|"),
+      whole,
+      entries,
+      unstable,
+      bytes: transfer.sent,
+    }
+  }
+
+  async restore(_: Restore, transfer: Transfer): Promise<typeof RestoreReply.Type> {
+    const receiving = new Receiving(new Map(this.roots.map(({ name, workspace }) => [name, workspace.root])))
+    try {
+      await transfer.receive(async (chunk) => receiving.push(chunk))
+      receiving.finish()
+    } finally {
+      receiving.close()
+    }
+    const cursors = await Promise.all(this.roots.map(({ watch }) => watch.begin()))
+    return { cursor: cursors.map(({ cursor }) => cursor).join("|"), entries: receiving.entries }
+  }
+}
+
+/** Those that are below no other: what is below one comes with it. */
+const outermost = (paths: ReadonlyArray<string>) => {
+  const all = new Set(paths)
+  return paths.filter((path) => {
+    for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
+      if (all.has(path.slice(0, at))) return false
+    }
+    return true
+  })
+}
