@@ -2,87 +2,11 @@
  * Every setting of a node: its environment variable, default, unit and meaning.
  * `--help` prints this list; nothing else in src reads the environment, but dockerode DOCKER_HOST.
  */
-import { Config, Duration, LogLevel, Option, Redacted } from "effect"
-
-interface Setting<A> {
-  readonly name: string
-  readonly config: Config.Config<A>
-  /** The default as a person would write it; absent where the setting is required. */
-  readonly fallback: string | undefined
-  readonly meaning: string
-}
+import { Config, LogLevel, Option, Redacted } from "effect"
+import { bytes, count, duration, list, optional, port, setting, text } from "./domain/Setting.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
-
-const setting = <A>(
-  name: string,
-  of: (name: string) => Config.Config<A>,
-  fallback: { readonly value: A; readonly text: string } | undefined,
-  meaning: string,
-): Setting<A> => ({
-  name,
-  config: fallback === undefined ? of(name) : Config.withDefault(of(name), fallback.value),
-  fallback: fallback?.text,
-  meaning,
-})
-
-const text = (name: string, value: string, meaning: string) =>
-  setting(name, Config.nonEmptyString, { value, text: value }, meaning)
-
-const optional = (name: string, meaning: string) =>
-  setting(
-    name,
-    (name) => Config.option(Config.nonEmptyString(name)),
-    { value: Option.none<string>(), text: "unset" },
-    meaning,
-  )
-
-const list = (name: string, meaning: string): Setting<ReadonlyArray<string>> =>
-  setting(
-    name,
-    (name) =>
-      Config.string(name).pipe(
-        Config.map((value) =>
-          value
-            .split(",")
-            .map((part) => part.trim())
-            .filter((part) => part !== ""),
-        ),
-      ),
-    { value: [], text: "none" },
-    meaning,
-  )
-
-const count = (name: string, value: number, meaning: string, least = 1) =>
-  setting(
-    name,
-    (name) =>
-      Config.integer(name).pipe(
-        Config.validate({ message: `must be at least ${least}`, validation: (n) => n >= least }),
-      ),
-    { value, text: String(value) },
-    meaning,
-  )
-
-const bytes = (name: string, value: number, meaning: string) => count(name, value, `${meaning} (bytes)`)
-
-const port = (name: string, value: number, meaning: string) =>
-  setting(name, Config.port, { value, text: String(value) }, meaning)
-
-const duration = (name: string, value: Duration.DurationInput, meaning: string) =>
-  setting(
-    name,
-    (name) =>
-      Config.duration(name).pipe(
-        Config.validate({
-          message: "must be a positive, finite time such as `10 seconds`",
-          validation: (time) => Duration.greaterThan(time, Duration.zero) && Duration.isFinite(time),
-        }),
-      ),
-    { value: Duration.decode(value), text: String(value) },
-    meaning,
-  )
 
 /** All settings, in the order `--help` prints them. */
 export const settings = {
@@ -213,6 +137,37 @@ export const settings = {
     "output past OUTPUT_LIMIT that a sandbox keeps in files below /tmp, of all its commands",
   ),
   maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
+
+  checkpoint: setting(
+    "CHECKPOINT",
+    (name) => Config.literal("call", "off")(name),
+    { value: "call" as const, text: "call" },
+    "when a session's files are saved beyond this node: with each `call` that may change them, before it is answered; or never (`off`)",
+  ),
+  checkpointWait: duration(
+    "CHECKPOINT_WAIT",
+    "10 seconds",
+    "time that an answer waits for its files to be saved; then it says `pending`, and they are saved all the same",
+  ),
+  checkpointExclude: list("CHECKPOINT_EXCLUDE", "paths below /workspace and /home/agent that are not saved", [
+    "/home/agent/.cache",
+    "/home/agent/.npm",
+  ]),
+  workspaceStore: text(
+    "WORKSPACE_STORE",
+    "postgres",
+    "where saved files are kept: `postgres`, or the path of a folder that all nodes share",
+  ),
+  garbageGrace: duration(
+    "GARBAGE_GRACE",
+    "10 minutes",
+    "time after which what no checkpoint names is removed from the store",
+  ),
+  hibernateAfter: duration(
+    "HIBERNATE_AFTER",
+    "10 minutes",
+    "time without calls after which a session whose files are saved gives up its sandbox, until its next call",
+  ),
 
   questionTimeout: duration(
     "QUESTION_TIMEOUT",

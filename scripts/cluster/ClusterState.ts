@@ -19,8 +19,6 @@ export const ClusterState = Schema.Struct({
   /** The bearer token that the start made up; null where it made none. */
   token: Schema.NullOr(Schema.String),
   databaseUrl: Schema.String,
-  /** Where checkpoints are kept; none yet. */
-  store: Schema.Literal("none"),
   nodes: Schema.Array(NodeEntry),
   /** The settings that all nodes share, as environment variables. */
   settings: Schema.Record({ key: Schema.String, value: Schema.String }),

@@ -100,7 +100,6 @@ export const start = (options: LocalClusterOptions): Effect.Effect<LocalCluster,
       clusterId: nodes[0]?.clusterId ?? "",
       token: options.token ?? null,
       databaseUrl: options.databaseUrl,
-      store: "none",
       nodes: nodes.map((node) => node.entry),
       settings,
     })

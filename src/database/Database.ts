@@ -13,6 +13,7 @@ import { template } from "./migrations/0002_template.ts"
 import { origin } from "./migrations/0003_origin.ts"
 import { clientState } from "./migrations/0004_client_state.ts"
 import { connectionsOfPrincipal } from "./migrations/0005_connections_of_principal.ts"
+import { checkpoints } from "./migrations/0006_checkpoints.ts"
 import * as PreparedPool from "./PreparedPool.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
@@ -107,6 +108,7 @@ const migrate = exclusively(
       "0003_origin": origin,
       "0004_client_state": clientState,
       "0005_connections_of_principal": connectionsOfPrincipal,
+      "0006_checkpoints": checkpoints,
     }),
   }),
 )

@@ -37,5 +37,5 @@ export const ContainerId = Schema.NonEmptyString.pipe(Schema.brand("ContainerId"
 export type ContainerId = typeof ContainerId.Type
 
 /** A new id: the prefix, and 128 random bits in hexadecimal. */
-export const randomId = (prefix: "s_" | "c_" | "o_" | "i_") =>
+export const randomId = (prefix: "s_" | "c_" | "o_" | "i_" | "p_") =>
   Effect.sync(() => prefix + randomBytes(16).toString("hex"))

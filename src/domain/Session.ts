@@ -24,6 +24,3 @@ export const SessionSummary = Schema.Struct({
   activeAt: Schema.Number,
 })
 export type SessionSummary = typeof SessionSummary.Type
-
-/** Which of a session's files survive what: nothing yet, until checkpoints exist. */
-export const durability: "cluster" | "node" | "none" = "none"

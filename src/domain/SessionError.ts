@@ -41,19 +41,34 @@ export class SessionMoved extends Schema.TaggedError<SessionMoved>()("SessionMov
 /** The operation was running when its node was lost. It is not run again. */
 export class Interrupted extends Schema.TaggedError<Interrupted>()("Interrupted", {
   operation: OperationId,
+  /** The files that its session went on with, where that is known. */
+  checkpoint: Schema.optional(Schema.Int),
 }) {
   override get message() {
-    return `Operation ${this.operation} was running when its node was lost or its session was closed; it was not run again.`
+    const files =
+      this.checkpoint === undefined ? "" : ` The files are those of checkpoint ${this.checkpoint}.`
+    return `Operation ${this.operation} was running when its node was lost or its session was closed; it was not run again.${files}`
   }
   readonly next = "Look at the workspace (list_files), then decide whether to run it again."
 }
 
-/** The files were on a node that is gone. Said once; the next call works in an empty workspace. */
-export class WorkspaceLost extends Schema.TaggedError<WorkspaceLost>()("WorkspaceLost", {}) {
+/** Files were in a sandbox that is gone, and saved nowhere. Said once; the next call works with what was saved. */
+export class WorkspaceLost extends Schema.TaggedError<WorkspaceLost>()("WorkspaceLost", {
+  /** None: nothing was ever saved. */
+  checkpoint: Schema.NullOr(Schema.Int),
+}) {
   override get message() {
-    return "The session's sandbox was lost with its node; this call was not run, and the workspace is empty now."
+    const left =
+      this.checkpoint === null
+        ? "the workspace is empty now"
+        : `the workspace is that of checkpoint ${this.checkpoint}: what changed later was not saved`
+    return `The session's sandbox was lost; this call was not run, and ${left}.`
   }
-  readonly next = "Write the files again, then repeat the call."
+  get next() {
+    return this.checkpoint === null
+      ? "Write the files again, then repeat the call."
+      : "Look at the workspace (list_files), do again what is missing, then repeat the call."
+  }
 }
 
 /** The id names an operation with another tool or other arguments. */

@@ -21,6 +21,12 @@ import { Sessions } from "../session/Sessions.ts"
 import * as Sweeper from "../session/Sweeper.ts"
 import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
+import { CheckpointRows } from "../workspace/CheckpointRows.ts"
+import { Checkpoints } from "../workspace/Checkpoints.ts"
+import { durability } from "../workspace/Durability.ts"
+import * as DirectoryPacks from "../workspace/DirectoryPacks.ts"
+import * as Garbage from "../workspace/Garbage.ts"
+import * as PostgresPacks from "../workspace/PostgresPacks.ts"
 import { Health } from "./Health.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as HttpServer from "./HttpServer.ts"
@@ -56,17 +62,27 @@ const sandboxes = Reconciler.layer.pipe(
   Layer.provideMerge(Limits.layer),
 )
 
+const store = Layer.unwrapEffect(
+  Effect.map(settings.workspaceStore.config, (place) =>
+    place === "postgres" ? PostgresPacks.layer : DirectoryPacks.layer(place),
+  ),
+)
+
 const node = (offer: Offer) =>
   mcp(offer).pipe(
     Layer.provideMerge(sessions),
     Layer.provideMerge(Cluster.layer),
     Layer.provideMerge(HeldSessions.layer),
     Layer.provideMerge(offer.tools),
+    Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(SessionRows.layer),
+    Layer.provideMerge(CheckpointRows.layer),
     Layer.provideMerge(sandboxes),
     Layer.provideMerge(Heartbeat.layer),
     Layer.provideMerge(Docker.layer),
     Layer.provideMerge(Sweeper.layer),
+    Layer.provideMerge(Garbage.layer),
+    Layer.provideMerge(store),
     Layer.provideMerge(Identity.layer),
     Layer.provideMerge(Database.layer),
     Layer.provide(Layer.effectDiscard(Preflight.check)),
@@ -94,7 +110,7 @@ export const serveWith = (offer: Offer) =>
     process.on("SIGTERM", armExit).on("SIGINT", armExit)
     const context = yield* Layer.build(node(offer))
     yield* Effect.addFinalizer(() => Effect.sync(armExit))
-    yield* Effect.logInfo("ready to serve")
+    yield* Effect.logInfo("ready to serve", { durability: yield* durability })
     return yield* Effect.flatMap(Heartbeat.Heartbeat, ({ replaced }) => replaced).pipe(
       Effect.provide(context),
     )

@@ -3,30 +3,43 @@
  * an activation that ends and begins again on the same node (idle, Postgres restarted) finds its sandbox and
  * its running operations. `release` ends them, and so does the end of the node.
  */
-import { Context, Duration, Effect, Layer, Schedule } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schedule, Schema } from "effect"
 import { weighs } from "../domain/Event.ts"
-import type { SessionId } from "../domain/Identity.ts"
+import { Principal, type SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
-import type { Operation } from "../domain/Operation.ts"
+import type { Operation, Outcome } from "../domain/Operation.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
-import type { SessionClosed, SessionNotFound, Unavailable } from "../domain/SessionError.ts"
+import { type SessionClosed, type SessionNotFound, Unavailable } from "../domain/SessionError.ts"
 import { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
 import { defaultTemplate, type Template, Templates } from "../sandbox/Templates.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
 import { SessionCommands } from "../tools/SessionCommands.ts"
-import type { OwnerCall } from "../tools/Tool.ts"
+import { CheckpointState, type OwnerCall } from "../tools/Tool.ts"
+import { Checkpoints } from "../workspace/Checkpoints.ts"
+import { durability } from "../workspace/Durability.ts"
 import * as Operations from "./Operations.ts"
 import { type Claim, SessionRows } from "./SessionRows.ts"
+import * as SessionFiles from "./SessionFiles.ts"
 import * as SessionSandbox from "./SessionSandbox.ts"
 
-const unclaimed: Claim = { epoch: 0, name: null, template: defaultTemplate, lost: false, continued: false }
+const unclaimed: Claim = {
+  epoch: 0,
+  principal: Principal.make("nobody"),
+  name: null,
+  template: defaultTemplate,
+  head: null,
+  lost: false,
+  continued: false,
+}
 
 interface Held {
   readonly claim: { current: Claim }
   readonly sandbox: SessionSandbox.SessionSandbox
+  readonly files: SessionFiles.SessionFiles
   readonly operations: Operations.Operations
   /** By the monotonic clock, in milliseconds. */
   usedAt: number
@@ -51,6 +64,15 @@ const clientOf = (
   ask: (question) => operations.ask(id, question),
 })
 
+/** What an operation's answer says of its files. */
+const checkpointIn = (outcome: Outcome | undefined) =>
+  outcome?._tag === "Answered" ? Option.getOrUndefined(decodeAnswer(outcome.output))?.checkpoint : undefined
+
+const decodeAnswer = Schema.decodeUnknownOption(Schema.Struct({ checkpoint: CheckpointState }))
+
+/** For the last save of a node that leaves. */
+const lastSave = "3 seconds"
+
 export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions")<
   HeldSessions,
   {
@@ -64,6 +86,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
     readonly sandbox: (id: SessionId) => Sandbox | undefined
     /** Ends the session's operations on this node and removes its sandbox. */
     readonly release: (id: SessionId) => Effect.Effect<void>
+    /** As `release`, after what the operations have changed so far was saved: the session goes on elsewhere. */
+    readonly leave: (id: SessionId) => Effect.Effect<void>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -74,6 +98,11 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const sandboxes = yield* Sandboxes
       const templates = yield* Templates
       const rows = yield* SessionRows
+      const checkpoints = yield* Checkpoints
+      const mode = yield* settings.checkpoint.config
+      const wait = yield* settings.checkpointWait.config
+      const survives = yield* durability
+      const hibernateMs = Duration.toMillis(yield* settings.hibernateAfter.config)
       const registry = yield* Registry
       const patience = yield* settings.questionTimeout.config
       const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
@@ -81,29 +110,43 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
 
       const isResting = ({ operations }: Held) => operations.running().length === 0
 
-      /** On a full node the sandbox goes that was unused for longest, of those in which nothing was ever done. */
+      /** On a full node the sandbox goes that was unused for longest, of those that a new one can take the place of. */
       const makeWithRoom = (template: Template): Effect.Effect<Sandbox, SandboxError | Capacity> =>
         Effect.catchTag(sandboxes.make(template), "Capacity", (full) => {
           if (full.what === "bytes of disk") return Effect.fail(full)
           const [oldest] = [...sessions.values()]
-            .filter((held) => held.sandbox.isUnused() && isResting(held))
+            .filter((held) => held.sandbox.isSpare() && isResting(held))
             .sort((a, b) => a.usedAt - b.usedAt)
           // The place is free as the removal begins. Where another caller was faster, the next oldest goes.
           return oldest === undefined
             ? Effect.fail(full)
-            : Effect.zipRight(oldest.sandbox.dropUnused, makeWithRoom(template), { concurrent: true })
+            : Effect.zipRight(
+                oldest.sandbox.hibernate(() => isResting(oldest)),
+                makeWithRoom(template),
+                { concurrent: true },
+              )
         })
 
       const hold = (id: SessionId): Held => {
         const claim: { current: Claim } = { current: unclaimed }
         const template = Effect.suspend(() => templates.find(claim.current.template))
         const make = Effect.flatMap(template, makeWithRoom)
-        const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make }, rows)
+        const files = SessionFiles.make({
+          session: id,
+          claim,
+          rows,
+          checkpoints,
+          template,
+          patience: mode === "off" ? undefined : wait,
+        })
+        const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make }, rows, files)
         const commands = new SessionCommands()
         const operations: Operations.Operations = Operations.make({
           session: id,
           claim,
           rows,
+          files,
+          sandbox: sandbox.current,
           commands,
           find: registry.find,
           patience,
@@ -121,6 +164,9 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               commands,
               goesOn: operations.goesOn,
               outcomeOf: operations.ended,
+              durability: survives,
+              checkpoint: files.state,
+              checkpointOf: (id) => Effect.map(operations.outcomeOf(id), checkpointIn),
               ...client,
               log,
               sandbox: Effect.tap(sandbox.acquire(tool.changes), ({ id }) =>
@@ -132,30 +178,51 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           },
           onLost: sandbox.lose,
         })
-        const held: Held = { claim, sandbox, operations, usedAt: performance.now(), active: false }
+        const held: Held = { claim, sandbox, files, operations, usedAt: performance.now(), active: false }
         return held
       }
+
+      const end = ({ operations, sandbox }: Held) => Effect.zipRight(operations.interrupt, sandbox.remove)
 
       const release = Effect.fn("HeldSessions.release")(function* (id: SessionId) {
         const held = sessions.get(id)
         if (held === undefined) return
-        yield* held.operations.interrupt
-        yield* held.sandbox.remove
+        yield* end(held)
         if (sessions.get(id) === held) sessions.delete(id)
       })
 
+      const leave = Effect.fn("HeldSessions.leave")(function* (id: SessionId) {
+        const held = sessions.get(id)
+        if (held === undefined) return
+        yield* held.operations.interrupt
+        const sandbox = held.sandbox.current()
+        if (sandbox !== undefined) {
+          yield* held.files.save(sandbox).pipe(
+            timeLimit(lastSave, () => new Unavailable({ what: "Postgres" })),
+            Effect.ignore,
+          )
+        }
+        yield* release(id)
+      })
+
       yield* Effect.addFinalizer(() =>
-        Effect.forEach([...sessions.keys()], release, { concurrency: 8, discard: true }),
+        Effect.forEach([...sessions.keys()], leave, { concurrency: 8, discard: true }),
       )
 
       const tidy = Effect.gen(function* () {
         for (const [id, held] of sessions) {
           held.operations.tidy()
-          if (isResting(held) && performance.now() - held.usedAt > idleMs) yield* held.sandbox.dropUnused
+          const isIdle = () =>
+            isResting(held) &&
+            performance.now() - held.usedAt > (held.sandbox.isUnused() ? idleMs : hibernateMs)
+          if (isIdle()) yield* held.sandbox.hibernate(isIdle)
           if (!held.active && isResting(held) && !held.sandbox.exists()) sessions.delete(id)
         }
       })
-      yield* tidy.pipe(Effect.repeat(Schedule.spaced(Math.min(idleMs / 2, 10_000))), Effect.forkScoped)
+      yield* tidy.pipe(
+        Effect.repeat(Schedule.spaced(Math.min(idleMs / 2, hibernateMs / 2, 10_000))),
+        Effect.forkScoped,
+      )
 
       return {
         claim: Effect.fn("HeldSessions.claim")(function* (id) {
@@ -169,7 +236,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               held.operations.running(),
             )
             .pipe(Effect.onError(() => Effect.sync(() => (held.active = false))))
-          if (!claim.continued) yield* Effect.zipRight(held.operations.interrupt, held.sandbox.remove)
+          if (!claim.continued) yield* end(held)
           held.claim.current = claim
           return held.operations
         }, Effect.uninterruptible),
@@ -180,6 +247,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           }),
         sandbox: (id) => sessions.get(id)?.sandbox.current(),
         release,
+        leave,
       }
     }),
   )

@@ -1,21 +1,27 @@
 /** One operation's way through its tool: recorded before it starts, decoded, run, and recorded as ended. */
-import { type Duration, Effect, Schema } from "effect"
+import { type Duration, Effect, Predicate, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { type Explained, failureOf } from "../domain/Failure.ts"
 import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
 import type { Operation, Outcome, Reply } from "../domain/Operation.ts"
 import { SandboxLost } from "../domain/SandboxError.ts"
 import { OperationIdReused, type SessionError, type UnknownTemplate } from "../domain/SessionError.ts"
+import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Registry } from "../tools/Registry.ts"
 import type { SessionCommands } from "../tools/SessionCommands.ts"
-import type { AnyOwnerTool, OwnerCall } from "../tools/Tool.ts"
-import { type Claim, interrupted, type SessionRows } from "./SessionRows.ts"
+import type { AnyOwnerTool, CheckpointState, OwnerCall } from "../tools/Tool.ts"
+import type { SessionFiles } from "./SessionFiles.ts"
+import type { Claim, SessionRows } from "./SessionRows.ts"
+import { interrupted } from "./StoredOutcome.ts"
 
 /** What operations need of their session. */
 export interface OperationContext {
   readonly session: SessionId
   readonly claim: { readonly current: Claim }
   readonly rows: SessionRows["Type"]
+  readonly files: SessionFiles
+  /** The session's sandbox, where there is one. */
+  readonly sandbox: () => Sandbox | undefined
   readonly commands: SessionCommands
   /** Any tool, by its name. */
   readonly find: Registry["Type"]["find"]
@@ -37,9 +43,10 @@ const nothingRan = new Set([
   "session_moved",
   "session_closed",
   "unknown_template",
+  "not_restored",
 ])
 
-export const make = ({ session, claim, rows, callOf, onLost }: OperationContext) => {
+export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: OperationContext) => {
   /** Asks something of a tool, with what an operation gives it. */
   const withCall = (tool: AnyOwnerTool, operation: Operation, ask: AnyOwnerTool["handler"]) =>
     Effect.gen(function* () {
@@ -65,17 +72,32 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
       ),
     )
 
-  const finish = (id: OperationId, outcome: Outcome) =>
-    Effect.suspend(() =>
-      outcome._tag === "Failed" && nothingRan.has(outcome.failure.code)
-        ? rows.abandon(session, claim.current.epoch, id)
-        : rows.finish(session, claim.current.epoch, id, outcome),
-    ).pipe(
+  const finish = (id: OperationId, outcome: Outcome, state?: CheckpointState) =>
+    Effect.suspend(() => {
+      const unsaved = state?.state === "failed" || state?.state === "pending"
+      return hasRun(outcome)
+        ? rows.finish(session, claim.current.epoch, id, outcome, unsaved)
+        : rows.abandon(session, claim.current.epoch, id)
+    }).pipe(
       Effect.retry({ while: (error) => error._tag === "Unavailable", times: 1 }),
       Effect.catchAll((error) =>
         Effect.logWarning(`the end of operation ${id} could not be recorded`, error.message),
       ),
     )
+
+  /** Records how an operation ended, with the files that it left; gives what its caller is told. */
+  const end = Effect.fnUntraced(function* (id: OperationId, outcome: Outcome) {
+    if (!hasRun(outcome)) return yield* Effect.as(finish(id, outcome), outcome)
+    const state = yield* files.end(sandbox(), {
+      finish: (state) => finish(id, withState(outcome, state), state),
+      commit: (state, checkpoint) =>
+        rows.commit(session, claim.current.epoch, checkpoint, {
+          operation: id,
+          outcome: withState(outcome, state),
+        }),
+    })
+    return withState(outcome, state)
+  })
 
   return {
     /**
@@ -89,12 +111,10 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
     ): Effect.Effect<Outcome, SessionError> =>
       Effect.gen(function* () {
         if (!tool.changes) return yield* Effect.interruptible(handle(tool, operation))
-        const row = rowOf(tool, operation, inputHash)
+        const row = { ...rowOf(tool, operation, inputHash), unsaved: files.isOff }
         const begun = yield* Effect.interruptible(rows.begin(session, claim.current.epoch, row))
         if (begun._tag === "Begun") {
-          const outcome = yield* Effect.interruptible(handle(tool, operation))
-          yield* finish(operation.id, outcome)
-          return outcome
+          return yield* end(operation.id, yield* Effect.interruptible(handle(tool, operation)))
         }
         if (begun.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
         return begun._tag === "Ended" ? begun.outcome : interrupted(operation.id)
@@ -134,6 +154,14 @@ export const make = ({ session, claim, rows, callOf, onLost }: OperationContext)
     finish,
   }
 }
+
+const hasRun = (outcome: Outcome) => outcome._tag === "Answered" || !nothingRan.has(outcome.failure.code)
+
+/** An answer that says how it stands with its files. */
+const withState = (outcome: Outcome, checkpoint: CheckpointState): Outcome =>
+  outcome._tag === "Answered" && Predicate.hasProperty(outcome.output, "checkpoint")
+    ? { ...outcome, output: { ...outcome.output, checkpoint } }
+    : outcome
 
 const rowOf = ({ name }: AnyOwnerTool, operation: Operation, inputHash: string) => ({
   id: operation.id,

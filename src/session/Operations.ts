@@ -21,7 +21,7 @@ import { EventLog } from "./EventLog.ts"
 import * as OperationRun from "./OperationRun.ts"
 import { Questions } from "./Questions.ts"
 import * as Retention from "./Retention.ts"
-import { interrupted } from "./SessionRows.ts"
+import { interrupted } from "./StoredOutcome.ts"
 
 /** Operations of one session that run at once: of those that go on after an answer, and of the others. */
 const maxRunning = 64
@@ -79,6 +79,8 @@ export interface Operations {
   ) => Effect.Effect<Page | undefined, SessionError>
   /** How an operation of the session ended; undefined while it runs, and where none is known. */
   readonly ended: (id: OperationId) => Effect.Effect<Outcome | undefined, SessionError>
+  /** As `ended`, but waits for the end of one that runs. */
+  readonly outcomeOf: (id: OperationId) => Effect.Effect<Outcome | undefined, SessionError>
   readonly running: () => ReadonlyArray<OperationId>
   /** Whether an operation runs whose callers need not wait for its end. */
   readonly goesOn: (id: OperationId) => boolean
@@ -103,7 +105,6 @@ export const make = (context: OperationRun.OperationContext): Operations => {
   const { session, rows } = context
   const entries = new Map<OperationId, Entry>()
   const isRunning = ({ endedAt }: Entry) => endedAt === undefined
-  /** Those that run. */
   const active = new Set<Entry>()
   const running = () => [...entries].filter(([, entry]) => isRunning(entry)).map(([id]) => id)
 
@@ -126,7 +127,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
 
   const begin = Effect.fnUntraced(function* (operation: Operation) {
     const inputHash = OperationRun.hashOf(operation)
-    const due = yield* answerAt(operation)
+    const due = (yield* milliseconds) + (operation.answerMs ?? Infinity)
     const outcome = yield* Deferred.make<Outcome, SessionError>()
     // No other fiber may come between the look for an entry and the new one: nothing is waited for from here to there.
     const known = entries.get(operation.id)
@@ -212,6 +213,14 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     return { events, origin, reply: entry.isCancelled ? { _tag: "Cancelled" as const } : reply }
   })
 
+  const outcomeOf: Operations["outcomeOf"] = (id) =>
+    Effect.suspend(() => {
+      const entry = entries.get(id)
+      return entry === undefined
+        ? Effect.map(rows.outcome(session, id), (row) => row?.outcome)
+        : Deferred.await(entry.outcome)
+    })
+
   return {
     begin,
     page: (id, after, waitMs) =>
@@ -231,12 +240,10 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     }),
     ended: (id) =>
       Effect.suspend(() => {
-        const entry = entries.get(id)
-        if (entry?.endedAt !== undefined) return Deferred.await(entry.outcome)
-        return entry === undefined
-          ? Effect.map(rows.outcome(session, id), (row) => row?.outcome)
-          : Effect.succeed(undefined)
+        const isOver = entries.get(id)?.endedAt !== undefined || !entries.has(id)
+        return isOver ? outcomeOf(id) : Effect.succeed(undefined)
       }),
+    outcomeOf,
     running,
     goesOn: (id) => {
       const entry = entries.get(id)
@@ -285,8 +292,6 @@ export const make = (context: OperationRun.OperationContext): Operations => {
 
 /** Whether a tool's operations go on after an answer. */
 const isLong = (tool: AnyOwnerTool) => tool.partial !== undefined
-
-const answerAt = ({ answerMs = Infinity }: Operation) => Effect.map(milliseconds, (now) => now + answerMs)
 
 /** In milliseconds: whoever asks again and again is not answered faster than that. */
 const shortest = 5

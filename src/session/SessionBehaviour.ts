@@ -64,7 +64,7 @@ export const layer = SessionEntity.toLayer(
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
-        yield* (yield* sharding.isShutdown) ? sessions.release(id) : sessions.rest(id)
+        yield* (yield* sharding.isShutdown) ? sessions.leave(id) : sessions.rest(id)
       }).pipe(
         Effect.interruptible,
         Effect.timeout("4 seconds"),

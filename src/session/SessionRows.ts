@@ -3,36 +3,28 @@
  * owner claimed; once another has claimed the session, all of them are refused with `SessionMoved`.
  */
 import { SqlClient } from "@effect/sql"
-import { Context, Effect, Layer, Option, Schema } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import { answering } from "../database/Database.ts"
-import { Origin } from "../domain/Event.ts"
-import { failureOf } from "../domain/Failure.ts"
-import type { ConnectionId, ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
+import type { Origin } from "../domain/Event.ts"
+import type { ConnectionId, ContainerId, OperationId, Principal, SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
-import { Outcome } from "../domain/Operation.ts"
-import { SessionName } from "../domain/Session.ts"
-import {
-  Interrupted,
-  SessionClosed,
-  SessionMoved,
-  SessionNotFound,
-  type Unavailable,
-} from "../domain/SessionError.ts"
+import type { Outcome } from "../domain/Operation.ts"
+import type { SessionName } from "../domain/Session.ts"
+import { SessionClosed, SessionMoved, SessionNotFound, type Unavailable } from "../domain/SessionError.ts"
+import { type CheckpointOutdated, CheckpointRows, type Prepared } from "../workspace/CheckpointRows.ts"
+import { decodeOrigin, decodeOutcome, type Ended, type OutcomeRow } from "./StoredOutcome.ts"
 
 export interface Claim {
   readonly epoch: number
+  readonly principal: Principal
   readonly name: SessionName | null
   readonly template: string
-  /** Something ran in a sandbox that is gone, and no caller was told yet. */
+  /** The newest checkpoint of the files, if any. */
+  readonly head: number | null
+  /** Files were in a sandbox that is gone, and saved nowhere, and no caller was told yet. */
   readonly lost: boolean
   /** Nobody owned the session since this node claimed it last: what it holds is still the session's. */
   readonly continued: boolean
-}
-
-/** What is recorded of an operation that has ended. */
-export interface Ended {
-  readonly outcome: Outcome
-  readonly origin: Origin | undefined
 }
 
 /** What became of an operation that was to begin. */
@@ -65,11 +57,12 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
       id: SessionId,
       epoch: number,
     ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
-    /** Records an operation as running, unless its id is known. */
+    /** Records an operation as running, unless its id is known. `unsaved`: what it changes is saved nowhere. */
     readonly begin: (
       id: SessionId,
       epoch: number,
       operation: {
+        readonly unsaved?: boolean
         readonly id: OperationId
         readonly tool: string
         readonly inputHash: string
@@ -92,13 +85,21 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
     ) => Effect.Effect<SessionId | undefined, Unavailable>
     /** How an operation ended, and for which request it ran; undefined while it runs, and where there is none. */
     readonly outcome: (id: SessionId, operation: OperationId) => Effect.Effect<Ended | undefined, Unavailable>
-    /** Records how an operation ended. */
+    /** Records how an operation ended. `unsaved`: what it changed is saved nowhere. */
     readonly finish: (
       id: SessionId,
       epoch: number,
       operation: OperationId,
       outcome: Outcome,
+      unsaved?: boolean,
     ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    /** Makes a checkpoint the session's newest, and records with it how an operation ended, if one did: both or neither. */
+    readonly commit: (
+      id: SessionId,
+      epoch: number,
+      checkpoint: Prepared,
+      ended?: { readonly operation: OperationId; readonly outcome: Outcome },
+    ) => Effect.Effect<void, CheckpointOutdated | SessionMoved | SessionClosed | Unavailable>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -106,11 +107,14 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const { node, incarnation } = yield* NodeIdentity
+      const checkpoints = yield* CheckpointRows
 
       const refusal = Effect.fnUntraced(function* (id: SessionId) {
         const closed = yield* sql`SELECT 1 FROM session WHERE id = ${id} AND closed_at IS NULL`
         return yield* closed.length > 0 ? new SessionMoved() : new SessionClosed({ session: id })
       })
+      const end = (outcome: Outcome) => sql`
+        UPDATE operation SET state = ${outcome.state}, outcome = ${JSON.stringify(outcome)}::json, ended_at = now()`
       const refused = (id: SessionId) => (rows: ReadonlyArray<unknown>) =>
         rows.length === 0 ? refusal(id) : Effect.void
 
@@ -129,10 +133,11 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
               UPDATE session SET
                 epoch = epoch + 1, node = ${node}, incarnation = ${incarnation},
                 container = CASE WHEN continued THEN container END,
-                lost = lost OR (used AND container IS NOT NULL AND NOT continued),
-                used = used AND continued
+                lost = lost OR (unsaved AND container IS NOT NULL AND NOT continued),
+                unsaved = unsaved AND continued,
+                used = used AND (continued OR head IS NOT NULL)
               FROM before WHERE session.id = before.id
-              RETURNING epoch, name, template, lost, continued`
+              RETURNING epoch, principal, name, template, head, lost, continued`
             const claim = claimed[0]
             if (claim === undefined) {
               const known = yield* sql`SELECT 1 FROM session WHERE id = ${id}`
@@ -142,7 +147,7 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
             }
             const goOn = claim.continued ? [...running] : []
             yield* sql`
-              UPDATE operation SET state = 'interrupted', ended_at = now()
+              UPDATE operation SET state = 'interrupted', ended_at = now(), checkpoint = ${claim.head}
               WHERE session_id = ${id} AND state = 'running' AND NOT (id = ANY(${goOn}))`
             return claim
           },
@@ -154,7 +159,9 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
           (id, epoch, container) =>
             Effect.flatMap(
               sql`
-                UPDATE session SET container = ${container ?? null}, used = used AND ${container !== undefined}
+                UPDATE session SET container = ${container ?? null},
+                  used = used AND (head IS NOT NULL OR ${container !== undefined}),
+                  unsaved = unsaved AND ${container !== undefined}
                 WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING 1`,
               refused(id),
             ),
@@ -174,12 +181,12 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
 
         // A session that is busy is not written anew for each call: all its indexes would be, and one call would wait
         // for the commit of another.
-        begin: Effect.fnUntraced(function* (id, epoch, operation) {
+        begin: Effect.fnUntraced(function* (id, epoch, { unsaved = false, ...operation }) {
           const rows = yield* sql<{ owned: boolean; begun: boolean }>`
             WITH touched AS (
-              UPDATE session SET used = true, active_at = now()
+              UPDATE session SET used = true, unsaved = unsaved OR ${unsaved}, active_at = now()
               WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL
-                AND NOT (used AND active_at > now() - interval '5 seconds')
+                AND NOT (used AND (unsaved OR NOT ${unsaved}) AND active_at > now() - interval '5 seconds')
               RETURNING id
             ), kept AS (
               SELECT id FROM session
@@ -197,11 +204,13 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
             SELECT EXISTS (SELECT FROM owned) AS owned, EXISTS (SELECT FROM begun) AS begun`
           if (rows[0]?.owned !== true) return yield* refusal(id)
           if (rows[0].begun) return { _tag: "Begun" as const }
-          const known = yield* sql<{ inputHash: string; state: string; outcome: unknown }>`
-            SELECT input_hash AS "inputHash", state, outcome FROM operation WHERE session_id = ${id} AND id = ${operation.id}`
-          const { inputHash, state, outcome } = known[0] ?? { inputHash: "", state: "running", outcome: null }
+          const known = yield* sql<OutcomeRow & { inputHash: string; state: string }>`
+            SELECT input_hash AS "inputHash", state, outcome, checkpoint FROM operation
+            WHERE session_id = ${id} AND id = ${operation.id}`
+          const row = known[0] ?? { inputHash: "", state: "running", outcome: null, checkpoint: null }
+          const { inputHash, state } = row
           if (state === "running") return { _tag: "Running" as const, inputHash }
-          return { _tag: "Ended" as const, inputHash, outcome: decodeOutcome(outcome, operation.id) }
+          return { _tag: "Ended" as const, inputHash, outcome: decodeOutcome(row, operation.id) }
         }, answering),
 
         abandon: (id, epoch, operation) =>
@@ -239,39 +248,50 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
         }, answering),
 
         outcome: Effect.fn("SessionRows.outcome")(function* (id, operation) {
-          const rows = yield* sql<{ outcome: unknown; origin: unknown }>`
-            SELECT outcome, origin FROM operation
+          const rows = yield* sql<OutcomeRow & { origin: unknown }>`
+            SELECT outcome, checkpoint, origin FROM operation
             WHERE session_id = ${id} AND id = ${operation} AND state <> 'running'`
           const row = rows[0]
           return row === undefined
             ? undefined
             : {
-                outcome: decodeOutcome(row.outcome, operation),
+                outcome: decodeOutcome(row, operation),
                 origin: Option.getOrUndefined(decodeOrigin(row.origin)),
               }
         }, answering),
 
-        finish: (id, epoch, operation, outcome) =>
+        finish: (id, epoch, operation, outcome, unsaved = false) =>
           Effect.flatMap(
             sql`
-                WITH owned AS (SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch} FOR SHARE)
-                UPDATE operation SET state = ${outcome.state}, outcome = ${JSON.stringify(outcome)}::json, ended_at = now()
-                FROM owned WHERE session_id = owned.id AND operation.id = ${operation} RETURNING 1`,
+                WITH owned AS (
+                  SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch} FOR SHARE
+                ), marked AS (
+                  UPDATE session SET unsaved = true
+                  WHERE id = ${id} AND epoch = ${epoch} AND ${unsaved} AND NOT unsaved
+                )
+                ${end(outcome)} FROM owned
+                WHERE session_id = owned.id AND operation.id = ${operation} RETURNING 1`,
             refused(id),
           ).pipe(answering),
+
+        commit: Effect.fnUntraced(function* (id, epoch, checkpoint, ended) {
+          const ending =
+            ended === undefined
+              ? undefined
+              : sql`${end(ended.outcome)} WHERE session_id = ${id} AND id = ${ended.operation}`
+          if (yield* checkpoints.commitAtOnce(id, epoch, checkpoint, ending)) return
+          // What was in its way is told, or done, step by step.
+          yield* sql.withTransaction(
+            Effect.gen(function* () {
+              const owned = yield* sql`
+              SELECT 1 FROM session WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL FOR UPDATE`
+              yield* refused(id)(owned)
+              yield* checkpoints.commit(id, checkpoint)
+              if (ending !== undefined) yield* ending
+            }),
+          )
+        }, answering),
       }
     }),
   )
 }
-
-const decodeOutcome = (stored: unknown, operation: OperationId): Outcome =>
-  Option.getOrElse(Schema.decodeUnknownOption(Outcome)(stored), () => interrupted(operation))
-
-const decodeOrigin = Schema.decodeUnknownOption(Origin)
-
-/** The outcome of an operation whose end nobody saw. */
-export const interrupted = (operation: OperationId): Outcome => ({
-  _tag: "Failed",
-  state: "interrupted",
-  failure: failureOf(new Interrupted({ operation })),
-})

@@ -1,6 +1,7 @@
 /**
- * The one sandbox of a session, started when a call first needs it. A sandbox that is gone, with something
- * in it, is reported once, by `WorkspaceLost` to a call that is not run; the next call starts a new one.
+ * The one sandbox of a session, started when a call first needs it, with the session's files. A sandbox that is gone,
+ * with something in it that was saved nowhere, is reported once, by `WorkspaceLost` to a call that is not run; the next
+ * call starts a new one.
  */
 import { Effect } from "effect"
 import type { ContainerId, SessionId } from "../domain/Identity.ts"
@@ -9,6 +10,7 @@ import { type UnknownTemplate, WorkspaceLost } from "../domain/SessionError.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Sandboxes } from "../sandbox/Sandboxes.ts"
 import type { OwnerCall } from "../tools/Tool.ts"
+import type { SessionFiles } from "./SessionFiles.ts"
 import type { Claim, SessionRows } from "./SessionRows.ts"
 
 /** The node's sandboxes, as one session uses them. */
@@ -28,10 +30,12 @@ export interface SessionSandbox {
   readonly container: () => ContainerId | undefined
   /** Gives up the sandbox if it turned out to be gone, after its caller was told. */
   readonly lose: (id: ContainerId) => Effect.Effect<void>
+  /** Whether there is one that a new one can take the place of: nothing was done in it, or all of that is saved. */
+  readonly isSpare: () => boolean
   /** Whether there is one in which nothing was ever done. */
   readonly isUnused: () => boolean
-  /** Removes a sandbox in which nothing was ever done. */
-  readonly dropUnused: Effect.Effect<void>
+  /** Removes a sandbox that is spare, as long as `isIdle`: the session sleeps until its next call. */
+  readonly hibernate: (isIdle: () => boolean) => Effect.Effect<void>
   readonly remove: Effect.Effect<void>
 }
 
@@ -41,6 +45,7 @@ export const make = (
   claim: { current: Claim },
   sandboxes: SandboxSource,
   rows: SessionRows["Type"],
+  files: Pick<SessionFiles, "enter" | "leave" | "isUnsaved" | "isOff" | "touch">,
 ): SessionSandbox => {
   const lock = Effect.unsafeMakeSemaphore(1)
   let sandbox: Sandbox | undefined
@@ -50,6 +55,7 @@ export const make = (
     const gone = sandbox
     sandbox = undefined
     used = false
+    files.leave()
     return gone === undefined ? Effect.void : sandboxes.remove(gone.id)
   })
 
@@ -60,37 +66,47 @@ export const make = (
   const prepare = Effect.fnUntraced(
     function* (changes: boolean) {
       if (sandbox !== undefined && !sandboxes.holds(sandbox.id)) {
-        const lost = used
+        const lost = files.isUnsaved()
         yield* remove
         yield* unbind
-        if (lost) return yield* new WorkspaceLost()
+        if (lost) return yield* new WorkspaceLost({ checkpoint: claim.current.head })
       }
       if (claim.current.lost) {
         yield* rows.acknowledgeLoss(id, claim.current.epoch)
         claim.current = { ...claim.current, lost: false }
-        return yield* new WorkspaceLost()
+        return yield* new WorkspaceLost({ checkpoint: claim.current.head })
       }
       if (sandbox === undefined) {
         const made = yield* sandboxes.make
         yield* rows
           .bind(id, claim.current.epoch, made.id)
           .pipe(Effect.onError(() => sandboxes.remove(made.id)))
+        yield* Effect.interruptible(files.enter(made)).pipe(
+          Effect.onError(() => Effect.zipRight(sandboxes.remove(made.id), Effect.ignore(unbind))),
+        )
         sandbox = made
       }
-      used ||= changes
+      use(changes)
       return sandbox
     },
     Effect.uninterruptible,
     lock.withPermits(1),
   )
 
+  const use = (changes: boolean) => {
+    used ||= changes
+    if (changes) files.touch()
+  }
+
   const current = () => (sandbox !== undefined && sandboxes.holds(sandbox.id) ? sandbox : undefined)
+
+  const isSpare = () => sandbox !== undefined && (!used || (!files.isOff && !files.isUnsaved()))
 
   const acquire: SessionSandbox["acquire"] = (changes) =>
     Effect.suspend(() => {
       const ready = claim.current.lost ? undefined : current()
       if (ready === undefined) return prepare(changes)
-      used ||= changes
+      use(changes)
       return Effect.succeed(ready)
     })
 
@@ -102,9 +118,9 @@ export const make = (
     // Another call may have found it gone before, and the sandbox be a new one by now.
     lose: (id) => Effect.suspend(() => (sandbox?.id === id ? giveUp : Effect.void)).pipe(lock.withPermits(1)),
     isUnused: () => sandbox !== undefined && !used,
-    dropUnused: Effect.suspend(() => (sandbox === undefined || used ? Effect.void : giveUp)).pipe(
-      lock.withPermits(1),
-    ),
+    isSpare,
+    hibernate: (isIdle) =>
+      Effect.suspend(() => (isSpare() && isIdle() ? giveUp : Effect.void)).pipe(lock.withPermits(1)),
     remove: remove.pipe(lock.withPermits(1)),
   }
 }

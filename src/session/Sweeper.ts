@@ -22,9 +22,10 @@ export const sweep = Effect.gen(function* () {
     WHERE closed_at IS NULL AND NOT EXISTS (SELECT FROM connection WHERE session_id = session.id) AND (
       (lifetime = 'connection' AND active_at < ${ago(lease)})
       OR (lifetime = 'unnamed' AND active_at < ${ago(unnamed)})
-      OR (NOT used AND NOT lost AND active_at < ${ago(idle)})
+      OR (NOT used AND NOT lost AND head IS NULL AND active_at < ${ago(idle)})
     )
     RETURNING id`
+  yield* sql`DELETE FROM checkpoint USING session WHERE session_id = session.id AND closed_at IS NOT NULL`
   yield* sql`DELETE FROM operation WHERE ended_at < ${ago(retention)}`
   yield* sql`DELETE FROM session WHERE closed_at < ${ago(retention)}`
   yield* sql`DELETE FROM node WHERE seen_at < now() - interval '1 day'`

@@ -4,7 +4,7 @@ import type { CommandEnd, CommandPage, OutputCursor, OutputPiece } from "../doma
 import { OperationId } from "../domain/Identity.ts"
 import { settingOf, type Template } from "../sandbox/Templates.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
-import { CheckpointState, notSaved, type OwnerCall, partialCharacter } from "./Tool.ts"
+import { CheckpointState, type OwnerCall, partialCharacter } from "./Tool.ts"
 
 /** `running` says that the command goes on; all others are ends. */
 export const CommandStatus = Schema.Literal("exited", "running", "timed_out", "cancelled", "interrupted")
@@ -51,7 +51,7 @@ export const noPage: CommandPage = {
 export const standing = (
   { operation, startedAt }: Pick<SessionCommand, "operation" | "startedAt">,
   end: CommandEnd | undefined,
-  { limits, template }: Pick<OwnerCall, "limits" | "template">,
+  { checkpoint, limits, template }: Pick<OwnerCall, "checkpoint" | "limits" | "template">,
 ) => {
   const note = end === undefined ? stillRuns : noteOf(end, limits, template)
   return {
@@ -61,7 +61,7 @@ export const standing = (
     ...(end?.cpuMs === undefined ? {} : { cpu_ms: end.cpuMs }),
     ...(end?.peakMemory === undefined ? {} : { peak_memory: end.peakMemory }),
     ...(note === "" ? {} : { note }),
-    checkpoint: notSaved,
+    checkpoint: checkpoint(),
   }
 }
 

@@ -1,6 +1,6 @@
 /** Shows what a command has written since a cursor, and whether it still runs. */
 import { Duration, Effect, Option, Schema } from "effect"
-import type { OutputCursor } from "../domain/Command.ts"
+import type { CommandPage, OutputCursor } from "../domain/Command.ts"
 import { OperationId } from "../domain/Identity.ts"
 import { commandAnswer, noPage, part, standing } from "./CommandAnswer.ts"
 import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
@@ -52,15 +52,20 @@ export const readOutput = ownerTool({
         more: false,
       }
     }
+    const shown = Effect.fnUntraced(function* (page: CommandPage) {
+      const answer = { ...standing(command, page.end, call), ...part(page, after) }
+      const checkpoint = page.end === undefined ? undefined : yield* call.checkpointOf(operation_id)
+      return checkpoint === undefined ? answer : { ...answer, checkpoint }
+    })
     const { id, sandbox } = command
     const left = Math.max(0, wait_ms - Duration.toMillis(waited))
     const [took, first] = yield* Effect.timed(sandbox.read(id, after, left, "output"))
-    const answer = { ...standing(command, first.end, call), ...part(first, after) }
+    const answer = yield* shown(first)
     if (first.end !== undefined || isNews(answer, after)) return answer
     // The beginning of a character is there already, and is nothing to answer with.
     yield* sandbox.read(id, first.next, Math.max(0, left - Duration.toMillis(took)), "output")
     const page = yield* sandbox.read(id, after, 0, "output")
-    return { ...standing(command, page.end, call), ...part(page, after) }
+    return yield* shown(page)
   }),
 })
 

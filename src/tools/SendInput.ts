@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import { OperationId } from "../domain/Identity.ts"
 import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
-import { CheckpointState, notSaved, optional, ownerTool } from "./Tool.ts"
+import { CheckpointState, optional, ownerTool } from "./Tool.ts"
 
 export const sendInput = ownerTool({
   name: "send_input",
@@ -40,7 +40,7 @@ export const sendInput = ownerTool({
           new InputNotTaken({ reason: "the command does not read it; a part may have arrived" }),
       }),
     )
-    return { operation_id, bytes: data.length, checkpoint: notSaved }
+    return { operation_id, bytes: data.length, checkpoint: call.checkpoint() }
   }),
 })
 

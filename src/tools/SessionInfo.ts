@@ -1,7 +1,6 @@
 /** What a session is, where it lives, and what it is bounded by. */
 import { Effect, Schema } from "effect"
-import { durability } from "../domain/Session.ts"
-import { CheckpointState, notSaved, ownerTool } from "./Tool.ts"
+import { CheckpointState, ownerTool } from "./Tool.ts"
 
 export const sessionInfo = ownerTool({
   name: "session_info",
@@ -17,7 +16,9 @@ export const sessionInfo = ownerTool({
     owner_node: Schema.String,
     edge_node: Schema.String,
     durability: Schema.Literal("cluster", "node", "none").annotations({
-      description: "`none`: files die with the node that owns the session.",
+      description:
+        "What saved files survive: the loss of any node's machine (`cluster`), or of its process, for they are kept on " +
+        "the same machine (`node`). `none`: files die with the node that owns the session.",
     }),
     checkpoint: CheckpointState,
     limits: Schema.Struct({
@@ -36,7 +37,7 @@ export const sessionInfo = ownerTool({
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   changes: false,
-  handler: (_, { session, ownerNode, edgeNode, limits, template }) =>
+  handler: (_, { checkpoint, durability, session, ownerNode, edgeNode, limits, template }) =>
     Effect.succeed({
       session_id: session.id,
       name: session.name,
@@ -45,7 +46,7 @@ export const sessionInfo = ownerTool({
       owner_node: ownerNode,
       edge_node: edgeNode,
       durability,
-      checkpoint: notSaved,
+      checkpoint: checkpoint(),
       limits: {
         memory_bytes: template.memory,
         workspace_bytes: template.workspace,

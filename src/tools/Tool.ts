@@ -11,7 +11,7 @@ import type { NodeId, OperationId, Principal, SessionId } from "../domain/Identi
 import type { Outcome } from "../domain/Operation.ts"
 import type { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionSummary } from "../domain/Session.ts"
-import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
+import type { Capacity, SandboxError, SandboxLost } from "../domain/SandboxError.ts"
 import {
   type QuestionNotAnswered,
   type SessionClosed,
@@ -24,6 +24,8 @@ import {
 import type { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Template } from "../sandbox/Templates.ts"
+import type { NotRestored } from "../workspace/Checkpoints.ts"
+import type { Durability } from "../workspace/Durability.ts"
 import type { SessionCommands } from "./SessionCommands.ts"
 
 /** What a call on the owner's side knows of its session. */
@@ -34,6 +36,12 @@ export interface OwnerCall {
   readonly edgeNode: NodeId
   readonly limits: Limits["Type"]
   readonly template: Template
+  /** What the session's files survive. */
+  readonly durability: Durability
+  /** How it stands with the session's files; before the end of an operation, also with what that changes. */
+  readonly checkpoint: () => CheckpointState
+  /** What an operation's answer says of its files; waits for its end. Undefined where it says nothing. */
+  readonly checkpointOf: (id: OperationId) => Effect.Effect<CheckpointState | undefined, Explained>
   readonly commands: SessionCommands
   /** Tells the caller what came so far, where it wants to know. */
   readonly progress: ((progress: Progress) => void) | undefined
@@ -48,7 +56,15 @@ export interface OwnerCall {
   /** The session's sandbox, started where there is none yet. */
   readonly sandbox: Effect.Effect<
     Sandbox,
-    SandboxError | Capacity | UnknownTemplate | WorkspaceLost | SessionClosed | SessionMoved | Unavailable
+    | SandboxError
+    | SandboxLost
+    | Capacity
+    | UnknownTemplate
+    | NotRestored
+    | WorkspaceLost
+    | SessionClosed
+    | SessionMoved
+    | Unavailable
   >
 }
 
@@ -80,7 +96,10 @@ export interface OwnerTool<I extends Schema.Struct.Fields, O extends Schema.Stru
   O
 > {
   readonly place: "owner"
-  /** May change files or run something: recorded before it starts, and never run twice. */
+  /**
+   * May change files or run something: recorded before it starts, and never run twice. Once its files are saved, that
+   * takes the place of what its answer says in `checkpoint`.
+   */
   readonly changes: boolean
   /** The state that an answer ends the operation in, where it is not `succeeded`. */
   readonly stateOf?: (output: Schema.Struct<O>["Type"]) => Extract<Outcome, { _tag: "Answered" }>["state"]
@@ -156,14 +175,17 @@ export const required = (session: SessionId | undefined) =>
 /** An argument that may be left out. */
 export const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
-/** What an answer says of the durability of its changes; `off` claims nothing. */
+/** What an answer says of the durability of its changes. */
 export const CheckpointState = Schema.Struct({
   state: Schema.Literal("saved", "unchanged", "pending", "failed", "off"),
-  id: Schema.optional(Schema.String),
-}).annotations({ description: "Whether the files are saved beyond this node. `off`: they die with it." })
-
-/** Without checkpoints nothing is saved. */
-export const notSaved = { state: "off" } as const
+  id: Schema.optionalWith(Schema.String, { exact: true }),
+  reason: Schema.optionalWith(Schema.String, { exact: true }),
+}).annotations({
+  description:
+    "Whether the files are saved beyond this node: `saved`, or `unchanged` since they were; `pending`, not yet; " +
+    "`failed` and `off`: they die with the node.",
+})
+export type CheckpointState = typeof CheckpointState.Type
 
 /** How long a call may wait, in milliseconds; several clients give a call up after 30 s. */
 export const WaitMs = Schema.Number.pipe(Schema.int(), Schema.between(0, 600_000))

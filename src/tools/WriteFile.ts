@@ -1,7 +1,7 @@
 /** Replaces or makes one file. */
 import { Effect, Encoding, Either, Schema } from "effect"
 import { FileError } from "../domain/SandboxError.ts"
-import { absolute, CheckpointState, notSaved, optional, ownerTool, WorkspacePath } from "./Tool.ts"
+import { absolute, CheckpointState, optional, ownerTool, WorkspacePath } from "./Tool.ts"
 
 export const writeFile = ownerTool({
   name: "write_file",
@@ -24,12 +24,12 @@ export const writeFile = ownerTool({
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
   changes: true,
-  handler: Effect.fnUntraced(function* ({ path, content, encoding }, { limits, sandbox }) {
+  handler: Effect.fnUntraced(function* ({ path, content, encoding }, { checkpoint, limits, sandbox }) {
     const data = encoding === "base64" ? Encoding.decodeBase64(content) : Either.right(Buffer.from(content))
     if (Either.isLeft(data)) return yield* new InvalidContent({ path })
     if (data.right.length > limits.file) return yield* new FileError({ path, reason: "too_large" })
     yield* (yield* sandbox).files.write(absolute(path), data.right)
-    return { path, size: data.right.length, checkpoint: notSaved }
+    return { path, size: data.right.length, checkpoint: checkpoint() }
   }),
 })
 

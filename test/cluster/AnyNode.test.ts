@@ -104,7 +104,7 @@ layer(TestCluster.layer({ nodes: 3 }), { excludeTestServices: true, timeout: "90
             1,
           )
           assert.strictEqual(infos.filter((info) => info.owner_node !== info.edge_node).length, 2)
-          assert.strictEqual(infos[0]?.durability, "none")
+          assert.strictEqual(infos[0]?.durability, "node")
           assert.strictEqual((yield* cluster.containers).length, 1)
         }),
       )

@@ -151,7 +151,7 @@ layer(cluster, { excludeTestServices: true, timeout: "60 seconds" })("Postgres",
         const seen = yield* meanwhile(clients, "12 seconds")
         yield* way.restore
         assert.deepStrictEqual(
-          [...seen].filter((end) => !["503", "unavailable", "success", "workspace_lost"].includes(end)),
+          [...seen].filter((end) => !["503", "unavailable", "success"].includes(end)),
           [],
         )
 

@@ -25,7 +25,7 @@ describe("Database", () => {
         SqlClient.SqlClient,
         (sql) => sql`SELECT migration_id FROM effect_sql_migrations`,
       ).pipe(Effect.provide(database(url)))
-      assert.lengthOf(migrations, 5)
+      assert.lengthOf(migrations, 6)
     }),
   )
 

@@ -29,7 +29,7 @@ const errors: ReadonlyArray<readonly [code: string, error: Explained]> = [
   ["session_closed", new SessionClosed({ session })],
   ["session_moved", new SessionMoved()],
   ["interrupted", new Interrupted({ operation })],
-  ["workspace_lost", new WorkspaceLost()],
+  ["workspace_lost", new WorkspaceLost({ checkpoint: null })],
   ["operation_id_reused", new OperationIdReused({ operation })],
   ["too_many_operations", new TooManyOperations({ limit: 64 })],
   ["too_many_sessions", new TooManySessions({ limit: 3 })],

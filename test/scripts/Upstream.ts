@@ -34,7 +34,6 @@ export const cluster = (urls: ReadonlyArray<string>): ClusterState => ({
   clusterId: "c",
   token: null,
   databaseUrl: "postgres://localhost/none",
-  store: "none",
   nodes: urls.map((url, i) => ({ id: `node-${i + 1}`, incarnation: "i", url, pid: 1 })),
   settings: {},
 })

@@ -10,6 +10,7 @@ import { standard } from "../../src/tools/Registry.ts"
 import { SessionCommands } from "../../src/tools/SessionCommands.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
+import * as NoFiles from "../support/NoFiles.ts"
 
 const connection = ConnectionId.make(`c_${"0".repeat(32)}`)
 
@@ -35,6 +36,8 @@ const make = (rowsOf: (rows: SessionRows["Type"]) => SessionRows["Type"] = (rows
       session: SessionId.make(`s_${"1".repeat(32)}`),
       claim: { current: MemoryRows.claim },
       rows: rowsOf(memory.rows),
+      files: NoFiles.make(),
+      sandbox: () => undefined,
       commands,
       callOf: (_: unknown, { id }: Operation) =>
         Effect.succeed({

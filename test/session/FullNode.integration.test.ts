@@ -25,7 +25,9 @@ const atOnce = { concurrency: "unbounded" } as const
 
 layer(
   HeldSessions.layer.pipe(
-    Layer.provideMerge(TestNode.both({ MAX_SANDBOXES: String(places), IDLE_TIMEOUT: "10 minutes" })),
+    Layer.provideMerge(
+      TestNode.both({ MAX_SANDBOXES: String(places), IDLE_TIMEOUT: "10 minutes", CHECKPOINT: "off" }),
+    ),
   ),
   { excludeTestServices: true, timeout: "60 seconds" },
 )("A full node that many sessions come to at once", (it) => {

@@ -24,12 +24,29 @@ const run = (operations: Operations, operation: Operation) =>
 
 const container = (id: SessionId) => Effect.map(SessionTable.row(id), (row) => row?.container ?? undefined)
 
+/** Removes a session's container behind its back, and gives its id. */
+const removeContainer = Effect.fnUntraced(function* (session: SessionId) {
+  const id = (yield* container(session)) ?? ""
+  const { use } = yield* Docker
+  yield* use("remove", (docker) => docker.getContainer(id).remove({ force: true }))
+  yield* until(
+    Effect.map(Sandboxes, ({ holds }) => holds(ContainerId.make(id))),
+    (held) => !held,
+  )
+  return id
+})
+
 const containers = Effect.map(Container.list, (found) => found.map(({ id }) => String(id)))
 
-layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "1 second" }))), {
-  excludeTestServices: true,
-  timeout: "60 seconds",
-})("HeldSessions", (it) => {
+layer(
+  HeldSessions.layer.pipe(
+    Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "1 second", HIBERNATE_AFTER: "3 seconds" })),
+  ),
+  {
+    excludeTestServices: true,
+    timeout: "60 seconds",
+  },
+)("HeldSessions", (it) => {
   it.effect("starts a sandbox with the first call that needs one, and binds it to the session", () =>
     Effect.gen(function* () {
       const { claim, release } = yield* HeldSessions
@@ -83,27 +100,56 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
     }),
   )
 
-  it.effect("tells a caller once that the sandbox is gone, and works in an empty one then", () =>
+  it.effect("goes on in another sandbox, with the files of the last answer, when its own is gone", () =>
     Effect.gen(function* () {
       const { claim, release } = yield* HeldSessions
-      const { use } = yield* Docker
       const id = yield* SessionTable.insert()
       const operations = yield* claim(id)
-      yield* run(operations, exec("echo a > a"))
-      const first = yield* container(id)
-      yield* use("remove", (docker) => docker.getContainer(first ?? "").remove({ force: true }))
-      yield* until(
-        Effect.map(Sandboxes, ({ holds }) => holds(ContainerId.make(first ?? ""))),
-        (held) => !held,
+      const saved = yield* run(
+        operations,
+        exec("mkdir -p b && echo a | tee a b/c && ln -s b/c d && echo h > ~/h"),
       )
-      assert.propertyVal(yield* run(operations, exec("cat a")), "code", "workspace_lost")
-      assert.propertyVal(yield* run(operations, exec("ls")), "stdout", "")
+      assert.deepInclude(saved, { checkpoint: { state: "saved", id: "1" } })
+      assert.deepInclude(yield* run(operations, exec("cat a")), {
+        checkpoint: { state: "unchanged", id: "1" },
+      })
+      yield* operations.begin(exec("echo lost > lost; sleep 60"))
+      yield* until(
+        Effect.suspend(() => run(operations, operation("list_files", {}))),
+        (answer) => JSON.stringify(answer).includes("lost"),
+      )
+      const first = yield* removeContainer(id)
+      assert.deepInclude(yield* run(operations, exec("cat a b/c d ~/h; ls lost")), {
+        stdout: "a\na\na\nh\n",
+        exit_code: 2,
+        checkpoint: { state: "unchanged", id: "1" },
+      })
       assert.notStrictEqual(yield* container(id), first)
+      const info = yield* run(operations, operation("session_info", {}))
+      assert.deepInclude(info, { durability: "node", checkpoint: { state: "saved", id: "1" } })
       yield* release(id)
     }),
   )
 
-  it.effect("drops an idle sandbox in which nothing was done, and keeps one in which something was", () =>
+  it.effect("gives up a sandbox whose files are saved after long without calls, and wakes with them", () =>
+    Effect.gen(function* () {
+      const { claim, release } = yield* HeldSessions
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      yield* run(operations, operation("write_file", { path: "deep/a", content: "awake" }))
+      const slept = yield* container(id)
+      yield* until(container(id), (bound) => bound === undefined)
+      yield* until(containers, (all) => !all.includes(slept ?? ""))
+      const answers = yield* Effect.all(
+        Array.from({ length: 4 }, () => run(operations, operation("read_file", { path: "deep/a" }))),
+        { concurrency: "unbounded" },
+      )
+      for (const answer of answers) assert.propertyVal(answer, "content", "awake")
+      yield* release(id)
+    }),
+  )
+
+  it.effect("drops an idle sandbox in which nothing was done before one in which something was", () =>
     Effect.gen(function* () {
       const { claim, release } = yield* HeldSessions
       const [looked, used] = [yield* SessionTable.insert(), yield* SessionTable.insert()]
@@ -134,26 +180,51 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "
   )
 })
 
+layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ CHECKPOINT: "off" }))), {
+  excludeTestServices: true,
+  timeout: "60 seconds",
+})("HeldSessions without checkpoints", (it) => {
+  it.effect("tells a caller once that the sandbox is gone, and works in an empty one then", () =>
+    Effect.gen(function* () {
+      const { claim, release } = yield* HeldSessions
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      assert.deepInclude(yield* run(operations, exec("echo a > a")), { checkpoint: { state: "off" } })
+      const first = yield* removeContainer(id)
+      assert.propertyVal(yield* run(operations, exec("cat a")), "code", "workspace_lost")
+      assert.propertyVal(yield* run(operations, exec("ls")), "stdout", "")
+      assert.notStrictEqual(yield* container(id), first)
+      yield* release(id)
+    }),
+  )
+})
+
 const full = { MAX_SANDBOXES: "2", IDLE_TIMEOUT: "10 minutes" }
 
 layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both(full))), {
   excludeTestServices: true,
   timeout: "60 seconds",
 })("HeldSessions on a full node", (it) => {
-  it.effect("drops the sandbox unused for longest, then refuses and leaves the others alone", () =>
-    Effect.gen(function* () {
-      const { claim } = yield* HeldSessions
-      const ids = yield* Effect.replicateEffect(SessionTable.insert(), 5)
-      const [looked, lookedLater, one, two, none] = yield* Effect.forEach(ids, claim)
-      const isBound = Effect.forEach(ids, (id) => Effect.map(container(id), (bound) => bound !== undefined))
-      yield* run(looked!, operation("list_files", {}))
-      yield* run(lookedLater!, operation("list_files", {}))
-      assert.propertyVal(yield* run(one!, exec("echo one > file")), "exit_code", 0)
-      assert.deepStrictEqual(yield* isBound, [false, true, true, false, false])
-      assert.propertyVal(yield* run(two!, exec("true")), "exit_code", 0)
-      assert.deepStrictEqual(yield* isBound, [false, false, true, true, false])
-      assert.deepInclude(yield* run(none!, exec("true")), { code: "capacity" })
-      assert.propertyVal(yield* run(one!, exec("cat file")), "stdout", "one\n")
-    }),
+  it.effect(
+    "gives up the sandbox unused for longest, whose session has its files again later, but none that is busy",
+    () =>
+      Effect.gen(function* () {
+        const { claim } = yield* HeldSessions
+        const ids = yield* Effect.replicateEffect(SessionTable.insert(), 5)
+        const [looked, lookedLater, one, two, none] = yield* Effect.forEach(ids, claim)
+        const isBound = Effect.forEach(ids, (id) => Effect.map(container(id), (bound) => bound !== undefined))
+        yield* run(looked!, operation("list_files", {}))
+        yield* run(lookedLater!, operation("list_files", {}))
+        assert.propertyVal(yield* run(one!, exec("echo one > file")), "exit_code", 0)
+        assert.deepStrictEqual(yield* isBound, [false, true, true, false, false])
+        assert.propertyVal(yield* run(two!, exec("true")), "exit_code", 0)
+        assert.deepStrictEqual(yield* isBound, [false, false, true, true, false])
+        assert.propertyVal(yield* run(none!, exec("true")), "exit_code", 0)
+        assert.deepStrictEqual(yield* isBound, [false, false, false, true, true])
+        yield* two!.begin(exec("sleep 60"))
+        assert.propertyVal(yield* run(one!, exec("cat file")), "stdout", "one\n")
+        yield* one!.begin(exec("sleep 60"))
+        assert.deepInclude(yield* run(none!, exec("true")), { code: "capacity" })
+      }),
   )
 })

@@ -6,6 +6,7 @@ import { standard } from "../../src/tools/Registry.ts"
 import { SessionCommands } from "../../src/tools/SessionCommands.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
+import * as NoFiles from "../support/NoFiles.ts"
 
 const connection = ConnectionId.make(`c_${"0".repeat(32)}`)
 
@@ -22,6 +23,8 @@ describe("Operations that have ended", () => {
         session: SessionId.make(`s_${"1".repeat(32)}`),
         claim: { current: MemoryRows.claim },
         rows: MemoryRows.make().rows,
+        files: NoFiles.make(),
+        sandbox: () => undefined,
         commands: new SessionCommands(),
         callOf: () =>
           Effect.succeed({

@@ -11,6 +11,7 @@ import * as Operations from "../../src/session/Operations.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
+import * as NoFiles from "../support/NoFiles.ts"
 import { outcomeOf } from "../support/Outcome.ts"
 
 const session = SessionId.make(`s_${"1".repeat(32)}`)
@@ -49,6 +50,8 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       session,
       claim,
       rows: memory.rows,
+      files: NoFiles.make(),
+      sandbox: () => undefined,
       commands: call.commands,
       callOf: (_, { id }) => Effect.succeed({ ...call, operation: id }),
       find: standard.find,
@@ -309,7 +312,7 @@ describe("Operations", () => {
       let calls = 0
       const lostOnce = Effect.suspend(() =>
         ++calls === 1
-          ? Effect.fail(new WorkspaceLost())
+          ? Effect.fail(new WorkspaceLost({ checkpoint: null }))
           : Effect.succeed(FakeSandbox.running([], { stdout: "ran" })),
       )
       const { operations, run } = yield* make(lostOnce)

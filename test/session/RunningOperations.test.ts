@@ -10,6 +10,7 @@ import { standard } from "../../src/tools/Registry.ts"
 import { SessionCommands } from "../../src/tools/SessionCommands.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
+import * as NoFiles from "../support/NoFiles.ts"
 
 const id = (text: string) => OperationId.make(text)
 
@@ -55,6 +56,8 @@ const make = Effect.gen(function* () {
     session: SessionId.make(`s_${"1".repeat(32)}`),
     claim: { current: MemoryRows.claim },
     rows: memory.rows,
+    files: NoFiles.make(),
+    sandbox: () => undefined,
     commands,
     callOf: (_, operation) =>
       Effect.succeed({

@@ -38,8 +38,10 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         const id = yield* SessionTable.insert({ name: "claimed" })
         assert.deepStrictEqual(yield* claim(id, held(0), []), {
           epoch: 1,
+          principal: "local",
           name: "claimed",
           template: "default",
+          head: null,
           lost: false,
           continued: true,
         } as never)
@@ -106,31 +108,34 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
       }),
     )
 
-    it.effect("finds the files lost only where a used sandbox is gone", () =>
-      Effect.gen(function* () {
-        const { begin, bind, claim } = yield* SessionRows
-        const cases = [
-          { bound: false, used: false, heldEpoch: 0, lost: false },
-          { bound: false, used: true, heldEpoch: 0, lost: false },
-          { bound: true, used: false, heldEpoch: 0, lost: false },
-          { bound: true, used: true, heldEpoch: 1, lost: false },
-          { bound: true, used: true, heldEpoch: 0, lost: true },
-        ]
-        for (const { bound, used, heldEpoch, lost } of cases) {
-          const id = yield* SessionTable.insert()
-          yield* claim(id, held(0), [])
-          if (bound) yield* bind(id, 1, box("mine"))
-          if (used) yield* begin(id, 1, operation("a"))
-          const claimed = yield* claim(id, held(heldEpoch), [])
-          assert.strictEqual(claimed.lost, lost, JSON.stringify({ bound, used, heldEpoch }))
-          assert.strictEqual(claimed.continued, heldEpoch === 1)
-          assert.deepInclude(yield* SessionTable.row(id), {
-            container: bound && heldEpoch === 1 ? "mine" : null,
-            used: used && heldEpoch === 1,
-            lost,
-          })
-        }
-      }),
+    it.effect(
+      "finds the files lost only where a sandbox is gone with something in it that was not saved",
+      () =>
+        Effect.gen(function* () {
+          const { begin, bind, claim } = yield* SessionRows
+          const cases = [
+            { bound: false, used: false, unsaved: false, heldEpoch: 0, lost: false },
+            { bound: false, used: true, unsaved: true, heldEpoch: 0, lost: false },
+            { bound: true, used: false, unsaved: false, heldEpoch: 0, lost: false },
+            { bound: true, used: true, unsaved: true, heldEpoch: 1, lost: false },
+            { bound: true, used: true, unsaved: false, heldEpoch: 0, lost: false },
+            { bound: true, used: true, unsaved: true, heldEpoch: 0, lost: true },
+          ]
+          for (const { bound, used, unsaved, heldEpoch, lost } of cases) {
+            const id = yield* SessionTable.insert()
+            yield* claim(id, held(0), [])
+            if (bound) yield* bind(id, 1, box("mine"))
+            if (used) yield* begin(id, 1, { ...operation("a"), unsaved })
+            const claimed = yield* claim(id, held(heldEpoch), [])
+            assert.strictEqual(claimed.lost, lost, JSON.stringify({ bound, used, unsaved, heldEpoch }))
+            assert.strictEqual(claimed.continued, heldEpoch === 1)
+            assert.deepInclude(yield* SessionTable.row(id), {
+              container: bound && heldEpoch === 1 ? "mine" : null,
+              used: used && heldEpoch === 1,
+              lost,
+            })
+          }
+        }),
     )
 
     it.effect("goes on after a claim of this node that was made but not answered", () =>
@@ -156,7 +161,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         yield* bind(id, 1, box("old"))
         yield* claim(id, held(0), [])
         yield* bind(id, 2, box("new"))
-        yield* begin(id, 2, operation("running"))
+        yield* begin(id, 2, { ...operation("running"), unsaved: true })
         const back = yield* claim(id, held(1, "old"), [OperationId.make("running")])
         assert.deepInclude(back, { continued: false, lost: true })
         assert.deepInclude(yield* SessionTable.row(id), { container: null })

@@ -5,6 +5,7 @@ import { Capacity } from "../../src/domain/SandboxError.ts"
 import * as SessionSandbox from "../../src/session/SessionSandbox.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as MemoryRows from "../support/MemoryRows.ts"
+import * as NoFiles from "../support/NoFiles.ts"
 
 /** The sandbox of a session on a node whose containers are called 1, 2, … */
 const make = (lost = false) => {
@@ -21,7 +22,13 @@ const make = (lost = false) => {
   }
   const memory = MemoryRows.make()
   const claim = { current: { ...MemoryRows.claim, lost } }
-  const sandbox = SessionSandbox.make(SessionId.make(`s_${"1".repeat(32)}`), claim, sandboxes, memory.rows)
+  const sandbox = SessionSandbox.make(
+    SessionId.make(`s_${"1".repeat(32)}`),
+    claim,
+    sandboxes,
+    memory.rows,
+    NoFiles.make(),
+  )
   return { ...sandbox, ...memory, claim, held, sandboxes, made: () => made }
 }
 
@@ -85,13 +92,13 @@ describe("SessionSandbox", () => {
     Effect.gen(function* () {
       const unused = make()
       yield* unused.acquire(false)
-      yield* unused.dropUnused
+      yield* unused.hibernate(() => true)
       assert.strictEqual(unused.held.size, 0)
       assert.deepStrictEqual(unused.bound, ["1", undefined])
       const used = make()
       yield* used.acquire(true)
       yield* used.acquire(false)
-      yield* used.dropUnused
+      yield* used.hibernate(() => true)
       assert.strictEqual(used.held.size, 1)
     }),
   )
@@ -116,7 +123,7 @@ describe("SessionSandbox", () => {
       const caller = yield* Effect.fork(acquire(true))
       yield* Effect.yieldNow()
       yield* Fiber.interrupt(caller)
-      assert.strictEqual(held.size, bound.length)
+      assert.strictEqual(held.size, bound.at(-1) === undefined ? 0 : 1)
       assert.strictEqual(exists() ? 1 : 0, held.size)
     }),
   )
@@ -133,6 +140,7 @@ describe("SessionSandbox", () => {
           remove: () => Effect.void,
         },
         rows,
+        NoFiles.make(),
       )
       assert.strictEqual((yield* Effect.flip(full.acquire(true)))._tag, "Capacity")
       assert.isFalse(full.exists())

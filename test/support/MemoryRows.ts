@@ -1,6 +1,6 @@
 /** The rows of one session in memory, for what is tested above them. */
 import { Effect } from "effect"
-import type { OperationId } from "../../src/domain/Identity.ts"
+import { type OperationId, Principal } from "../../src/domain/Identity.ts"
 import type { Outcome } from "../../src/domain/Operation.ts"
 import { SessionMoved } from "../../src/domain/SessionError.ts"
 import type { Begun, Claim, SessionRows } from "../../src/session/SessionRows.ts"
@@ -11,7 +11,15 @@ interface Row {
 }
 
 /** What a node is told that claims a new session. */
-export const claim: Claim = { epoch: 1, name: null, template: "default", lost: false, continued: true }
+export const claim: Claim = {
+  epoch: 1,
+  principal: Principal.make("local"),
+  name: null,
+  template: "default",
+  head: null,
+  lost: false,
+  continued: true,
+}
 
 export const make = () => {
   const operations = new Map<OperationId, Row>()
@@ -45,6 +53,10 @@ export const make = () => {
       }),
     abandon: (_, epoch, id) => owned(epoch, () => void operations.delete(id)),
     finish: (_, epoch, id, outcome) => owned(epoch, () => void (operations.get(id)!.outcome = outcome)),
+    commit: (_, epoch, __, ended) =>
+      owned(epoch, () => {
+        if (ended !== undefined) operations.get(ended.operation)!.outcome = ended.outcome
+      }),
   }
   return { rows, operations, bound, state }
 }

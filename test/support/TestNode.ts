@@ -9,6 +9,9 @@ import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
 import { Registry } from "../../src/tools/Registry.ts"
+import { CheckpointRows } from "../../src/workspace/CheckpointRows.ts"
+import { Checkpoints } from "../../src/workspace/Checkpoints.ts"
+import * as PostgresPacks from "../../src/workspace/PostgresPacks.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
 type Values = Readonly<Record<string, string>>
@@ -45,6 +48,7 @@ export const engine = (values: Values = {}) =>
 /** The tables in an empty database, and rows of sessions in it, as one node sees them. */
 export const database = (values: Values = {}) =>
   Layer.merge(SessionRows.layer, Templates.layer).pipe(
+    Layer.provideMerge(CheckpointRows.layer),
     Layer.provideMerge(identity()),
     Layer.provideMerge(Database.layer),
     Layer.provideMerge(
@@ -56,7 +60,10 @@ export const database = (values: Values = {}) =>
 export const both = (values: Values = {}) =>
   sandboxes.pipe(
     Layer.provideMerge(Registry.layer),
+    Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(SessionRows.layer),
+    Layer.provideMerge(CheckpointRows.layer),
+    Layer.provideMerge(PostgresPacks.layer),
     Layer.provideMerge(identity()),
     Layer.provideMerge(Database.layer),
     Layer.provideMerge(

@@ -1,0 +1,84 @@
+/** How a setting is read from its environment variable, and told of. */
+import { Config, Duration, Option } from "effect"
+
+export interface Setting<A> {
+  readonly name: string
+  readonly config: Config.Config<A>
+  /** The default as a person would write it; absent where the setting is required. */
+  readonly fallback: string | undefined
+  readonly meaning: string
+}
+
+export const setting = <A>(
+  name: string,
+  of: (name: string) => Config.Config<A>,
+  fallback: { readonly value: A; readonly text: string } | undefined,
+  meaning: string,
+): Setting<A> => ({
+  name,
+  config: fallback === undefined ? of(name) : Config.withDefault(of(name), fallback.value),
+  fallback: fallback?.text,
+  meaning,
+})
+
+export const text = (name: string, value: string, meaning: string) =>
+  setting(name, Config.nonEmptyString, { value, text: value }, meaning)
+
+export const optional = (name: string, meaning: string) =>
+  setting(
+    name,
+    (name) => Config.option(Config.nonEmptyString(name)),
+    { value: Option.none<string>(), text: "unset" },
+    meaning,
+  )
+
+export const list = (
+  name: string,
+  meaning: string,
+  value: ReadonlyArray<string> = [],
+): Setting<ReadonlyArray<string>> =>
+  setting(
+    name,
+    (name) =>
+      Config.string(name).pipe(
+        Config.map((value) =>
+          value
+            .split(",")
+            .map((part) => part.trim())
+            .filter((part) => part !== ""),
+        ),
+      ),
+    { value, text: value.length === 0 ? "none" : value.join(",") },
+    meaning,
+  )
+
+export const count = (name: string, value: number, meaning: string, least = 1) =>
+  setting(
+    name,
+    (name) =>
+      Config.integer(name).pipe(
+        Config.validate({ message: `must be at least ${least}`, validation: (n) => n >= least }),
+      ),
+    { value, text: String(value) },
+    meaning,
+  )
+
+export const bytes = (name: string, value: number, meaning: string) =>
+  count(name, value, `${meaning} (bytes)`)
+
+export const port = (name: string, value: number, meaning: string) =>
+  setting(name, Config.port, { value, text: String(value) }, meaning)
+
+export const duration = (name: string, value: Duration.DurationInput, meaning: string) =>
+  setting(
+    name,
+    (name) =>
+      Config.duration(name).pipe(
+        Config.validate({
+          message: "must be a positive, finite time such as `10 seconds`",
+          validation: (time) => Duration.greaterThan(time, Duration.zero) && Duration.isFinite(time),
+        }),
+      ),
+    { value: Duration.decode(value), text: String(value) },
+    meaning,
+  )

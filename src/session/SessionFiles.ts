@@ -1,0 +1,220 @@
+/**
+ * The files of one session beyond its sandbox: saved with the end of each operation that may have changed them, and
+ * made anew in the next sandbox. One save at a time: whoever comes second has what the first one saved.
+ */
+import { Data, Deferred, type Duration, Effect } from "effect"
+import type { SessionId } from "../domain/Identity.ts"
+import type { SandboxLost } from "../domain/SandboxError.ts"
+import type { SessionClosed, SessionMoved, Unavailable, UnknownTemplate } from "../domain/SessionError.ts"
+import { timeLimit } from "../domain/TimeLimit.ts"
+import type { Sandbox } from "../sandbox/Sandbox.ts"
+import type { Template } from "../sandbox/Templates.ts"
+import type { CheckpointState } from "../tools/Tool.ts"
+import type { CheckpointOutdated, Prepared } from "../workspace/CheckpointRows.ts"
+import type { Checkpoints, NotRestored, Place } from "../workspace/Checkpoints.ts"
+import type { Claim, SessionRows } from "./SessionRows.ts"
+
+/** Checkpoints that stand on each other, at most: a restore reads them all. */
+const maxChain = 64
+
+/** What records the end of an operation. */
+interface Recording {
+  /** With what became of its files. */
+  readonly finish: (state: CheckpointState) => Effect.Effect<void>
+  /** In one step with the checkpoint that holds them. */
+  readonly commit: (
+    state: CheckpointState,
+    checkpoint: Prepared,
+  ) => Effect.Effect<void, CheckpointOutdated | SessionMoved | SessionClosed | Unavailable>
+}
+
+export interface SessionFiles {
+  /** Brings the session's files into a new sandbox. */
+  readonly enter: (sandbox: Sandbox) => Effect.Effect<void, NotRestored | SandboxLost | Unavailable>
+  /** Saves what the sandbox holds, if there is one, and records with it how an operation ended. */
+  readonly end: (sandbox: Sandbox | undefined, record: Recording) => Effect.Effect<CheckpointState>
+  /** Saves what the sandbox holds, as no operation's end. */
+  readonly save: (sandbox: Sandbox) => Effect.Effect<void>
+  /** Nothing is ever saved. */
+  readonly isOff: boolean
+  /** How it stands, as an answer says it. */
+  readonly state: () => CheckpointState
+  /** Something in the sandbox is saved nowhere. */
+  readonly isUnsaved: () => boolean
+  /** Operations change something in the sandbox from now on. */
+  readonly touch: () => void
+  /** The sandbox is gone. */
+  readonly leave: () => void
+}
+
+/** The answer does not wait any longer. */
+class StillSaving extends Data.TaggedError("StillSaving") {}
+
+export interface FilesContext {
+  readonly session: SessionId
+  /** What the session's owner claimed last. */
+  readonly claim: { current: Claim }
+  readonly rows: SessionRows["Type"]
+  readonly checkpoints: Checkpoints["Type"]
+  readonly template: Effect.Effect<Template, UnknownTemplate>
+  /** How long an answer waits to be saved; undefined where nothing is. */
+  readonly patience: Duration.Duration | undefined
+}
+
+export const make = ({
+  session,
+  claim,
+  rows,
+  checkpoints,
+  template,
+  patience,
+}: FilesContext): SessionFiles => {
+  const lock = Effect.unsafeMakeSemaphore(1)
+  /** Where the files of the current sandbox stand; unknown where a commit was not answered. */
+  let place: Place | undefined
+  let unsaved = false
+  let failure: string | undefined
+
+  const standing = (): CheckpointState => {
+    const { head } = claim.current
+    if (patience === undefined) return { state: "off" }
+    if (failure !== undefined) return { state: "failed", reason: failure }
+    return head === null ? { state: "unchanged" } : { state: "saved", id: String(head) }
+  }
+
+  const failed = (reason: string) =>
+    Effect.sync((): CheckpointState => {
+      unsaved = true
+      failure = reason
+      return { state: "failed", reason }
+    })
+
+  const placeNow = Effect.suspend(() =>
+    place === undefined
+      ? Effect.map(checkpoints.newest(session), (newest) => (place = { ...newest, cursor: undefined }))
+      : Effect.succeed(place),
+  )
+
+  const commitAlone = (checkpoint: Prepared) => rows.commit(session, claim.current.epoch, checkpoint)
+
+  /** Saves and records; gives the state that was recorded, or `failed`, of which nothing is. */
+  const save = (sandbox: Sandbox, { commit, finish }: Recording): Effect.Effect<CheckpointState> =>
+    Effect.gen(function* () {
+      const { principal } = claim.current
+      const saved = yield* checkpoints.save(principal, sandbox, yield* template, yield* placeNow)
+      const { number } = saved.place
+      const id = number === 0 ? {} : { id: String(number) }
+      const { checkpoint } = saved
+      const state: CheckpointState = { state: checkpoint === undefined ? "unchanged" : "saved", ...id }
+      yield* checkpoint === undefined
+        ? finish(state)
+        : commit(state, checkpoint).pipe(
+            Effect.retry({ while: ({ _tag }) => _tag === "Unavailable", times: 1 }),
+            Effect.tapError(() => Effect.sync(() => (place = undefined))),
+          )
+      place = saved.place
+      if (number > 0) claim.current = { ...claim.current, head: number }
+      unsaved = false
+      failure = undefined
+      return state
+    }).pipe(
+      Effect.retry({ while: ({ _tag }) => _tag === "CheckpointOutdated", times: 2 }),
+      Effect.catchAll((error) => {
+        const reason = error._tag === "NotSaved" ? error.reason : error.message
+        return Effect.zipRight(
+          Effect.logWarning("the files of a session were not saved", { session, reason }),
+          failed(reason),
+        )
+      }),
+    )
+
+  const compact = Effect.suspend(() => {
+    if (place === undefined || place.number - place.base < maxChain) return Effect.void
+    return Effect.flatMap(checkpoints.compact(claim.current.principal, session, place), (saved) =>
+      saved === undefined
+        ? Effect.void
+        : Effect.map(commitAlone(saved.checkpoint), () => {
+            place = saved.place
+            claim.current = { ...claim.current, head: saved.place.number }
+          }),
+    )
+  }).pipe(
+    Effect.catchAll((error) =>
+      Effect.zipRight(
+        Effect.sync(() => (place = undefined)),
+        Effect.logWarning("a session's checkpoints were not brought together", { session, why: error._tag }),
+      ),
+    ),
+  )
+
+  return {
+    enter: (sandbox) =>
+      Effect.gen(function* () {
+        unsaved = false
+        failure = undefined
+        const { head, principal } = claim.current
+        place =
+          head === null
+            ? { number: 0, base: 0, cursor: undefined }
+            : yield* checkpoints.restore(principal, session, head, sandbox)
+      }),
+
+    end: Effect.fnUntraced(function* (sandbox, { commit, finish }) {
+      if (sandbox === undefined || patience === undefined) {
+        const state = standing()
+        yield* finish(state)
+        return state
+      }
+      const result = yield* Deferred.make<CheckpointState>()
+      /** Who comes first: the answer that gives up, or the save that records it. */
+      let recorded = false
+      let waits = true
+      const first = <E>(record: Effect.Effect<void, E>, otherwise: Effect.Effect<void, E>) =>
+        Effect.suspend(() => {
+          recorded = waits
+          return waits ? record : otherwise
+        })
+      yield* save(sandbox, {
+        commit: (state, checkpoint) => first(commit(state, checkpoint), commitAlone(checkpoint)),
+        finish: (state) => first(finish(state), Effect.void),
+      }).pipe(
+        Effect.intoDeferred(result),
+        Effect.zipRight(compact),
+        lock.withPermits(1),
+        Effect.interruptible,
+        Effect.forkDaemon,
+      )
+      const state = yield* Deferred.await(result).pipe(
+        timeLimit(patience, () => new StillSaving()),
+        Effect.catchTag("StillSaving", () =>
+          Effect.suspend((): Effect.Effect<CheckpointState> => {
+            if (recorded) return Deferred.await(result)
+            waits = false
+            return Effect.succeed({ state: "pending" })
+          }),
+        ),
+      )
+      if (state.state === "pending" || state.state === "failed") yield* finish(state)
+      return state
+    }),
+
+    save: (sandbox) =>
+      patience === undefined
+        ? Effect.void
+        : Effect.asVoid(
+            save(sandbox, { commit: (_, checkpoint) => commitAlone(checkpoint), finish: () => Effect.void }),
+          ).pipe(lock.withPermits(1)),
+
+    isOff: patience === undefined,
+    state: standing,
+    isUnsaved: () => unsaved,
+    touch: () => {
+      if (patience === undefined) unsaved = true
+    },
+    leave: () => {
+      place = undefined
+      unsaved = false
+      failure = undefined
+    },
+  }
+}

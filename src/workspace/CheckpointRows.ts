@@ -1,0 +1,216 @@
+/**
+ * The rows of checkpoints, and of the pieces that they name. A piece is kept once for a principal, and stays as long as
+ * a checkpoint names it. `Garbage.ts` removes the others.
+ */
+import { SqlClient, type SqlError, type Statement } from "@effect/sql"
+import { Context, Effect, Layer, Schema } from "effect"
+import { answering } from "../database/Database.ts"
+import type { Principal, SessionId } from "../domain/Identity.ts"
+import type { Unavailable } from "../domain/SessionError.ts"
+import { type Change, decodeChanges, type PieceHash } from "./Manifest.ts"
+import type { Place } from "./Packing.ts"
+
+/** A checkpoint whose contents are kept, and which becomes the session's newest as it is committed. */
+export interface Prepared {
+  /** Names it, so that a second commit of it finds the first. */
+  readonly token: string
+  readonly principal: Principal
+  /** Counts the session's checkpoints, from 1. */
+  readonly number: number
+  /** The checkpoint that its changes begin at: itself where it names all files. */
+  readonly base: number
+  /** Its changes, encoded. */
+  readonly changes: Buffer
+  readonly pieces: ReadonlySet<PieceHash>
+  /** Of those pieces that were not known when they were kept. */
+  readonly places: ReadonlyArray<Place>
+  /** A small pack that is kept with the checkpoint's own rows. */
+  readonly pack: { readonly id: string; readonly data: Buffer } | undefined
+}
+
+/** Pieces of a checkpoint that is committed in one statement, at most. */
+const mostAtOnce = 256
+
+/** It stands on another checkpoint than the newest, or names a piece that is gone: it is to be made again. */
+export class CheckpointOutdated extends Schema.TaggedError<CheckpointOutdated>()("CheckpointOutdated", {}) {
+  override get message() {
+    return "It was overtaken by another."
+  }
+}
+
+/** Lists of changes one after the other, the first of all files. */
+export interface Chain {
+  readonly base: number
+  readonly lists: ReadonlyArray<ReadonlyArray<Change>>
+}
+
+export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/CheckpointRows")<
+  CheckpointRows,
+  {
+    /** Those of the hashes that are kept for the principal. */
+    readonly known: (
+      principal: Principal,
+      hashes: ReadonlyArray<PieceHash>,
+    ) => Effect.Effect<ReadonlySet<PieceHash>, Unavailable>
+    /** Makes a checkpoint the session's newest, in the transaction of a caller who has locked the session's row. */
+    readonly commit: (
+      session: SessionId,
+      checkpoint: Prepared,
+    ) => Effect.Effect<void, CheckpointOutdated | SqlError.SqlError>
+    /**
+     * As `commit`, in one statement that looks for the session's owner itself and does what is `alongside`: nothing at
+     * all where anything is in its way. Says whether it was done.
+     */
+    readonly commitAtOnce: (
+      session: SessionId,
+      epoch: number,
+      checkpoint: Prepared,
+      alongside: Statement.Fragment | undefined,
+    ) => Effect.Effect<boolean, SqlError.SqlError>
+    /** The newest checkpoint of a session; zeros where there is none. */
+    readonly newest: (
+      session: SessionId,
+    ) => Effect.Effect<{ readonly number: number; readonly base: number }, Unavailable>
+    /** What leads to a checkpoint; undefined where it is not there. */
+    readonly chain: (session: SessionId, number: number) => Effect.Effect<Chain | undefined, Unavailable>
+    /** Where the principal's pieces are kept, as far as they are. */
+    readonly places: (
+      principal: Principal,
+      hashes: ReadonlyArray<PieceHash>,
+    ) => Effect.Effect<ReadonlyArray<Place>, Unavailable>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    CheckpointRows,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      /** An array, by which an index is asked: of a table that has just grown, a join would read all. */
+      const isOneOf = (hashes: Iterable<PieceHash>) =>
+        sql`hash = ANY(ARRAY(SELECT decode(given, 'hex') FROM unnest(${[...hashes]}::text[]) AS given))`
+      const inserted = (principal: Principal, places: ReadonlyArray<Place>) => sql`
+        INSERT INTO piece (principal, hash, pack, at, stored, size, deflated)
+        SELECT ${principal}, decode(hash, 'hex'), pack, at, stored, size, deflated
+        FROM unnest(
+          ${places.map(({ hash }) => hash)}::text[], ${places.map(({ pack }) => pack)}::text[],
+          ${places.map(({ at }) => at)}::int[], ${places.map(({ stored }) => stored)}::int[],
+          ${places.map(({ size }) => size)}::int[], ${places.map(({ deflated }) => deflated)}::bool[]
+        ) AS new (hash, pack, at, stored, size, deflated)`
+      /** Where they are known by now, they are wanted again. */
+      const orKept = sql`ON CONFLICT (principal, hash) DO UPDATE SET condemned_at = NULL`
+
+      return {
+        known: (principal, hashes) =>
+          Effect.map(
+            answering(sql<{ hash: PieceHash }>`
+              SELECT encode(hash, 'hex') AS hash FROM piece
+              WHERE principal = ${principal} AND ${isOneOf(hashes)}`),
+            (rows) => new Set(rows.map(({ hash }) => hash)),
+          ),
+
+        commit: Effect.fnUntraced(function* (session, checkpoint) {
+          const { token, principal, number, base, changes, pieces, places, pack } = checkpoint
+          const newest = yield* sql<{ number: number; token: string }>`
+            SELECT number, token FROM checkpoint WHERE session_id = ${session} ORDER BY number DESC LIMIT 1`
+          if (newest[0]?.token === token) return
+          if ((newest[0]?.number ?? 0) !== number - 1) return yield* new CheckpointOutdated()
+          if (pack !== undefined) {
+            yield* sql`INSERT INTO pack (id, size, data) VALUES (${pack.id}, ${pack.data.length}, ${pack.data})`
+          }
+          if (places.length > 0) yield* sql`${inserted(principal, places)} ${orKept}`
+          if (pieces.size > 0) {
+            // What was condemned is wanted again, and what is wanted cannot be condemned before this commits.
+            yield* sql`
+              UPDATE piece SET condemned_at = NULL
+              WHERE principal = ${principal} AND ${isOneOf(pieces)} AND condemned_at IS NOT NULL`
+            const kept = yield* sql<{ count: number }>`
+              WITH kept AS (
+                SELECT hash FROM piece WHERE principal = ${principal} AND ${isOneOf(pieces)} FOR SHARE
+              ), named AS (
+                INSERT INTO piece_use (session_id, base, principal, hash)
+                SELECT ${session}, ${base}, ${principal}, hash FROM kept
+                ON CONFLICT DO NOTHING
+              )
+              SELECT count(*)::int AS count FROM kept`
+            if (kept[0]?.count !== pieces.size) return yield* new CheckpointOutdated()
+          }
+          yield* sql`
+            INSERT INTO checkpoint (session_id, number, base, token, changes)
+            VALUES (${session}, ${number}, ${base}, ${token}, ${changes})`
+          if (base === number) {
+            // The one before stays, with all that stands on it.
+            yield* sql`
+              DELETE FROM checkpoint WHERE session_id = ${session} AND base <
+                (SELECT base FROM checkpoint WHERE session_id = ${session} AND number = ${number - 1})`
+          }
+          yield* sql`UPDATE session SET head = ${number}, unsaved = false WHERE id = ${session}`
+        }),
+
+        commitAtOnce: Effect.fnUntraced(function* (session, epoch, checkpoint, alongside) {
+          const { token, principal, number, base, changes, pieces, places, pack } = checkpoint
+          if (base === number || pieces.size > mostAtOnce) return false
+          const own = new Set(places.map(({ hash }) => hash))
+          const others = [...pieces].filter((hash) => !own.has(hash))
+          const isFree = sql`(SELECT done FROM free)`
+          const rows = yield* sql`
+            WITH owned AS (
+              SELECT id FROM session WHERE id = ${session} AND epoch = ${epoch} AND closed_at IS NULL FOR UPDATE
+            ), kept AS (
+              SELECT hash FROM piece
+              WHERE principal = ${principal} AND condemned_at IS NULL AND ${isOneOf(others)} FOR SHARE
+            ), free AS (
+              SELECT EXISTS (SELECT FROM owned) AND (SELECT count(*) FROM kept) = ${others.length} AND coalesce(
+                (SELECT max(number) FROM checkpoint WHERE session_id = ${session}), 0) = ${number - 1} AS done
+            ), ${
+              pack === undefined
+                ? sql``
+                : sql`packed AS (
+                    INSERT INTO pack (id, size, data)
+                    SELECT ${pack.id}, ${pack.data.length}, ${pack.data} WHERE ${isFree}
+                  ),`
+            } made AS (
+              ${inserted(principal, places)} WHERE ${isFree} ${orKept}
+            ), named AS (
+              INSERT INTO piece_use (session_id, base, principal, hash)
+              SELECT ${session}, ${base}, ${principal}, decode(hash, 'hex')
+              FROM unnest(${[...pieces]}::text[]) AS hash WHERE ${isFree}
+              ON CONFLICT DO NOTHING
+            ), noted AS (
+              INSERT INTO checkpoint (session_id, number, base, token, changes)
+              SELECT ${session}, ${number}, ${base}, ${token}, ${changes} WHERE ${isFree}
+            ), headed AS (
+              UPDATE session SET head = ${number}, unsaved = false WHERE id = ${session} AND ${isFree}
+            ) ${alongside === undefined ? sql`` : sql`, beside AS (${alongside} AND ${isFree})`}
+            SELECT 1 FROM free WHERE done`
+          return rows.length > 0
+        }),
+
+        newest: (session) =>
+          Effect.map(
+            answering(sql<{ number: number; base: number }>`
+              SELECT number, base FROM checkpoint WHERE session_id = ${session} ORDER BY number DESC LIMIT 1`),
+            ([row]) => row ?? { number: 0, base: 0 },
+          ),
+
+        chain: Effect.fn("CheckpointRows.chain")(function* (session, number) {
+          const rows = yield* answering(sql<{ number: number; base: number; changes: Buffer }>`
+            SELECT number, base, changes FROM checkpoint
+            WHERE session_id = ${session} AND number <= ${number}
+              AND base = (SELECT base FROM checkpoint WHERE session_id = ${session} AND number = ${number})
+            ORDER BY number`)
+          const base = rows[0]?.base
+          if (base === undefined || rows[0]?.number !== base || rows.at(-1)?.number !== number)
+            return undefined
+          const lists = yield* Effect.forEach(rows, ({ changes }) =>
+            Effect.flatten(Effect.promise(() => decodeChanges(changes))),
+          ).pipe(Effect.orDie)
+          return { base, lists }
+        }),
+
+        places: (principal, hashes) =>
+          answering(sql<Place>`
+            SELECT encode(hash, 'hex') AS hash, pack, at, stored, size, deflated FROM piece
+            WHERE principal = ${principal} AND ${isOneOf(hashes)}`),
+      }
+    }),
+  )
+}

@@ -1,0 +1,103 @@
+/**
+ * Packs as files of a folder that all nodes share, such as a network mount. The folder carries an id that Postgres
+ * knows: a node that sees another folder there, or an empty mount point, does not start.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect, Layer } from "effect"
+import { randomBytes } from "node:crypto"
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { ofRows, PackStore, StoreFailed, StoreUnusable } from "./PackStore.ts"
+
+const idFile = "codegen-mcp-store"
+
+export const layer = (folder: string) =>
+  Layer.effect(
+    PackStore,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* identify(folder)
+      const attempt = <A>(run: () => Promise<A>) =>
+        Effect.tryPromise({ try: run, catch: (error) => new StoreFailed({ reason: reasonOf(error) }) })
+      const placeOf = (pack: string) => join(folder, pack.slice(-2), pack)
+
+      return {
+        takesRows: false,
+        // The row comes first: a file without one would never be removed.
+        put: (pack, data) =>
+          Effect.zipRight(
+            ofRows(sql`INSERT INTO pack (id, size) VALUES (${pack}, ${data.length})`),
+            attempt(() => write(placeOf(pack), data)),
+          ),
+        get: (pack) =>
+          Effect.flatMap(
+            attempt(() => readFile(placeOf(pack)).catch(unlessMissing)),
+            (data) =>
+              data === undefined
+                ? // From before the cluster had a folder.
+                  Effect.map(
+                    ofRows(sql<{ data: Buffer | null }>`SELECT data FROM pack WHERE id = ${pack}`),
+                    ([row]) => row?.data ?? undefined,
+                  )
+                : Effect.succeed(data),
+          ),
+        remove: (packs) =>
+          Effect.forEach(packs, (pack) => attempt(() => rm(placeOf(pack), { force: true })), {
+            concurrency: 8,
+            discard: true,
+          }),
+      }
+    }),
+  )
+
+/** Compares the folder's id with the cluster's; the first node that uses a new folder gives it one. */
+const identify = Effect.fn("DirectoryPacks.identify")(function* (folder: string) {
+  const sql = yield* SqlClient.SqlClient
+  const unusable = (problem: string) => new StoreUnusable({ store: folder, problem })
+  const attempt = <A>(run: () => Promise<A>) =>
+    Effect.tryPromise({ try: run, catch: (error) => unusable(reasonOf(error)) })
+  yield* attempt(() => mkdir(folder, { recursive: true }))
+  const read = attempt(() => readFile(join(folder, idFile), "utf8").catch(unlessMissing))
+  const found = (yield* read)?.trim()
+  const made = found ?? randomBytes(16).toString("hex")
+  const rows = yield* sql<{ store: string }>`
+    UPDATE cluster SET store = coalesce(store, ${made}) RETURNING store`
+  const known = rows[0]?.store
+  if (known !== made && found !== undefined) return yield* unusable("it belongs to another cluster")
+  if (found !== undefined) return
+  // Of nodes that start at once on a new folder, the one whose id the cluster took writes it.
+  if (known === made) return yield* attempt(() => write(join(folder, idFile), Buffer.from(`${made}\n`)))
+  for (let tried = 0; tried < 20; tried++) {
+    if ((yield* read)?.trim() === known) return
+    yield* Effect.sleep("100 millis")
+  }
+  return yield* unusable("it does not hold the files of this cluster")
+})
+
+/** In one step and durably, with the name. */
+const write = async (place: string, data: Buffer) => {
+  const temporary = `${place}.${randomBytes(4).toString("hex")}`
+  await mkdir(dirname(place), { recursive: true })
+  try {
+    const file = await open(temporary, "wx", 0o600)
+    try {
+      await file.writeFile(data)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, place)
+    const folder = await open(dirname(place))
+    await folder.sync().finally(() => folder.close())
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+const unlessMissing = (error: unknown) => {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
+  throw error
+}
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

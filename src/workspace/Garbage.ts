@@ -1,0 +1,66 @@
+/**
+ * Removes what no checkpoint names any more, on any node, one at a time. A piece is condemned first, and deleted a while
+ * later where nobody wanted it again: a save that names it meanwhile takes it back, and its commit looks whether it is
+ * there. Times are the database's.
+ */
+import { SqlClient } from "@effect/sql"
+import { Duration, Effect, Layer, Option, Schedule } from "effect"
+import { settings } from "../Settings.ts"
+import { PackStore } from "./PackStore.ts"
+
+/** Rows that are looked at in one step. */
+const batch = 5000
+
+/** No shard lock and no other use has this number. */
+const lock = 7232
+
+export interface Collected {
+  readonly pieces: number
+  readonly packs: number
+}
+
+/** Looks once; none where another node does. */
+export const collect = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const store = yield* PackStore
+  const grace = Duration.toSeconds(yield* settings.garbageGrace.config)
+  const old = (time: string) => sql`${sql(time)} < now() - make_interval(secs => ${grace})`
+
+  const alone = yield* sql<{ locked: boolean }>`SELECT pg_try_advisory_xact_lock(${lock}) AS locked`
+  if (alone[0]?.locked !== true) return Option.none<Collected>()
+
+  yield* sql`
+    WITH gone AS (
+      DELETE FROM base_gone WHERE ctid IN (SELECT ctid FROM base_gone LIMIT ${batch}) RETURNING session_id, base
+    ), unused AS (
+      DELETE FROM piece_use USING gone
+      WHERE piece_use.session_id = gone.session_id AND piece_use.base = gone.base
+      RETURNING piece_use.principal, piece_use.hash
+    )
+    UPDATE piece SET condemned_at = now() FROM unused
+    WHERE piece.principal = unused.principal AND piece.hash = unused.hash AND condemned_at IS NULL`
+  const inUse = sql`EXISTS (
+    SELECT FROM piece_use WHERE piece_use.principal = piece.principal AND piece_use.hash = piece.hash)`
+  yield* sql`UPDATE piece SET condemned_at = NULL WHERE condemned_at IS NOT NULL AND ${inUse}`
+  const pieces = yield* sql`
+    DELETE FROM piece WHERE (principal, hash) IN (
+      SELECT principal, hash FROM piece WHERE ${old("condemned_at")} LIMIT ${batch} FOR UPDATE SKIP LOCKED
+    ) AND condemned_at IS NOT NULL AND NOT ${inUse} RETURNING 1`
+  const packs = yield* sql<{ id: string }>`
+    DELETE FROM pack WHERE id IN (
+      SELECT id FROM pack WHERE ${old("created_at")} AND NOT EXISTS (SELECT FROM piece WHERE piece.pack = pack.id)
+      LIMIT ${batch}
+    ) RETURNING id`
+  yield* store.remove(packs.map(({ id }) => id))
+  return Option.some<Collected>({ pieces: pieces.length, packs: packs.length })
+}).pipe((effect) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(effect)))
+
+/** Looks every minute. */
+export const layer = Layer.scopedDiscard(
+  collect.pipe(
+    Effect.timeout("1 minute"),
+    Effect.catchAll((error) => Effect.logWarning("what no checkpoint names was not removed", error.message)),
+    Effect.repeat(Schedule.spaced("1 minute")),
+    Effect.forkScoped,
+  ),
+)

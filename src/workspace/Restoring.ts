@@ -1,0 +1,122 @@
+/** The files of a manifest as records for an agent, each piece checked by its hash. */
+import { Effect, Schema, Stream } from "effect"
+import { createHash } from "node:crypto"
+import { inflateRawSync } from "node:zlib"
+import { headerSize, jsonRecord, Kind, recordOf } from "../agent/snapshot/Records.ts"
+import type { Entry, FileEntry, Manifest, PieceHash } from "./Manifest.ts"
+import { pieceSize } from "./Manifest.ts"
+import type { PackStore, StoreFailed } from "./PackStore.ts"
+import type { Place } from "./Packing.ts"
+
+/** A piece is missing in the store, or is not what was put there. */
+export class PieceDamaged extends Schema.TaggedError<PieceDamaged>()("PieceDamaged", {
+  hash: Schema.String,
+}) {}
+
+/** Packs that are held while files are restored. */
+const heldPacks = 6
+
+/** Bytes that are sent at a time, about. */
+const batchSize = 512 * 1024
+
+/** Files stand in the order of their packs: each is read once, as far as files do not share pieces. */
+export const records = (
+  manifest: Manifest,
+  places: ReadonlyMap<PieceHash, Place>,
+  store: PackStore["Type"],
+): Stream.Stream<Uint8Array, PieceDamaged | StoreFailed> => {
+  const packs = new Map<string, Buffer>()
+
+  const packOf = (place: Place) =>
+    Effect.suspend(() => {
+      const held = packs.get(place.pack)
+      if (held !== undefined) return Effect.succeed(held)
+      return Effect.flatMap(store.get(place.pack), (pack) => {
+        if (pack === undefined) return new PieceDamaged({ hash: place.hash })
+        const [oldest] = packs.keys()
+        if (packs.size === heldPacks && oldest !== undefined) packs.delete(oldest)
+        packs.set(place.pack, pack)
+        return Effect.succeed(pack)
+      })
+    })
+
+  const piece = Effect.fnUntraced(function* (hash: PieceHash) {
+    const place = places.get(hash)
+    if (place === undefined) return yield* new PieceDamaged({ hash })
+    const pack = yield* packOf(place)
+    const data = contents(pack.subarray(place.at, place.at + place.stored), place)
+    if (data === undefined || createHash("sha256").update(data).digest("hex") !== hash) {
+      return yield* new PieceDamaged({ hash })
+    }
+    return data
+  })
+
+  const recordsOf = Effect.fnUntraced(function* (step: Step) {
+    if (step.kind === "entry") return jsonRecord(Kind.entry, step.entry)
+    if (step.kind === "end") return jsonRecord(Kind.end, { stable: true })
+    if (step.hash === null) return jsonRecord(Kind.hole, { bytes: step.size })
+    return recordOf(Kind.data, yield* piece(step.hash))
+  })
+
+  return Stream.fromIterable(batches(stepsOf(manifest, places))).pipe(
+    Stream.mapEffect(
+      Effect.fnUntraced(function* (steps) {
+        const pieces: Array<Uint8Array> = []
+        for (const step of steps) pieces.push(...(yield* recordsOf(step)))
+        return Buffer.concat(pieces)
+      }),
+    ),
+  )
+}
+
+const contents = (stored: Buffer, { deflated, size }: Place) => {
+  if (!deflated) return stored
+  try {
+    return inflateRawSync(stored, { maxOutputLength: Math.max(size, 1) })
+  } catch {
+    return undefined
+  }
+}
+
+type Step =
+  | { readonly kind: "entry"; readonly entry: Omit<Entry, "pieces"> }
+  | { readonly kind: "piece"; readonly hash: PieceHash | null; readonly size: number }
+  | { readonly kind: "end" }
+
+const stepsOf = function* (manifest: Manifest, places: ReadonlyMap<PieceHash, Place>): Generator<Step> {
+  const files: Array<FileEntry> = []
+  for (const entry of manifest.values()) {
+    if (entry.kind === "file") files.push(entry)
+    else yield { kind: "entry", entry }
+  }
+  const order = (file: FileEntry) => places.get(file.pieces[0]!)
+  const ordered = files
+    .map((file) => ({ file, place: order(file) }))
+    .sort(
+      (a, b) =>
+        (a.place?.pack ?? "").localeCompare(b.place?.pack ?? "") || (a.place?.at ?? 0) - (b.place?.at ?? 0),
+    )
+  for (const { file } of ordered) {
+    const { pieces, ...entry } = file
+    yield { kind: "entry", entry }
+    for (const [index, hash] of pieces.entries()) {
+      yield { kind: "piece", hash, size: Math.min(pieceSize, file.size - index * pieceSize) }
+    }
+    yield { kind: "end" }
+  }
+}
+
+/** Steps that are sent together. */
+const batches = function* (steps: Iterable<Step>): Generator<ReadonlyArray<Step>> {
+  let batch: Array<Step> = []
+  let bytes = 0
+  for (const step of steps) {
+    batch.push(step)
+    bytes += step.kind === "piece" && step.hash !== null ? step.size + headerSize : 200
+    if (bytes < batchSize) continue
+    yield batch
+    batch = []
+    bytes = 0
+  }
+  if (batch.length > 0) yield batch
+}
