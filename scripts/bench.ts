@@ -4,13 +4,14 @@ import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { type Bench, Results } from "./bench/Bench.ts"
 import { calls } from "./bench/Calls.ts"
+import { checkpoint } from "./bench/Checkpoint.ts"
 import { mcp } from "./bench/Mcp.ts"
 import { sandbox } from "./bench/Sandbox.ts"
 import { table } from "./bench/Table.ts"
 import { run } from "./process/Script.ts"
 import { StartError } from "./process/StartError.ts"
 
-const benches: ReadonlyArray<Bench> = [calls, mcp, sandbox]
+const benches: ReadonlyArray<Bench> = [calls, mcp, sandbox, checkpoint]
 
 const usage = `Usage: npm run bench -- NAME [options]
 

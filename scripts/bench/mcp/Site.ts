@@ -87,4 +87,10 @@ export const start = (options: { readonly install: boolean }) =>
   })
 
 /** No sandbox starts while others are measured, and there is room for all. */
-const settings = { POOL_MIN: "0", POOL_MAX: "0", MAX_SANDBOXES: "300", MAX_MEMORY: String(2 ** 50) }
+const settings = {
+  CHECKPOINT: process.env["CHECKPOINT"] ?? "off",
+  POOL_MIN: "0",
+  POOL_MAX: "0",
+  MAX_SANDBOXES: "300",
+  MAX_MEMORY: String(2 ** 50),
+}

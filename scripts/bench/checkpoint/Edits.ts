@@ -1,0 +1,68 @@
+/** What a save adds to a call that changes one small file, or nothing, in workspaces of several sizes. */
+import { Duration, Effect } from "effect"
+import { randomBytes } from "node:crypto"
+import { StartError } from "../../process/StartError.ts"
+import type { Result } from "../Bench.ts"
+import { median, row } from "../Row.ts"
+import * as Node from "../sandbox/Node.ts"
+import * as Session from "./Session.ts"
+
+/** Files of a workspace, and milliseconds that one changed file may add. */
+const sizes = [
+  { files: 100, most: 10 },
+  { files: 1000, most: 15 },
+  { files: 20_000, most: 30 },
+] as const
+
+const rounds = 40
+
+export const edits = (store: string) =>
+  Effect.gen(function* () {
+    const results: Array<Result> = []
+    for (const { files, most } of sizes) {
+      results.push(...(yield* Effect.scoped(ofSize(store, files, most))))
+    }
+    return results
+  })
+
+const ofSize = (store: string, files: number, most: number) =>
+  Effect.gen(function* () {
+    const sandbox = yield* Node.acquire
+    const session = yield* Session.make
+    yield* Session.fill(sandbox, files, 1024)
+    yield* session.save(sandbox)
+    const timed = (change: boolean, forgets = false) =>
+      Effect.gen(function* () {
+        if (change) yield* sandbox.files.write("/workspace/0/7", randomBytes(1024))
+        const [taken, saved] = yield* Effect.timed(session.save(sandbox, { forgets }))
+        if (saved !== change) {
+          return yield* new StartError({ problem: "A save saw the wrong thing.", remedy: "Run the tests." })
+        }
+        return Duration.toMillis(taken)
+      })
+    yield* Effect.replicateEffect(timed(true), 10)
+    const before = yield* session.stored
+    const changed = yield* Effect.replicateEffect(timed(true), rounds)
+    const after = yield* session.stored
+    const unchanged = yield* Effect.replicateEffect(timed(false), rounds)
+    const walked = files < 20_000 ? [] : yield* Effect.replicateEffect(timed(true, true), 5)
+    const measured = (name: string, taken: ReadonlyArray<number>, value: number) =>
+      row({
+        name: `${name}, ${files} files, ${store}, p50`,
+        unit: "ms",
+        ours: median(taken),
+        target: { of: "ours", is: "at most", value },
+        n: taken.length,
+      })
+    return [
+      measured("one file of 1 KB changed", changed, most),
+      measured("nothing changed", unchanged, 5),
+      ...(walked.length === 0 ? [] : [measured("one changed, by a look at all", walked, 150)]),
+      row({
+        name: `bytes stored by an edit, ${files} files, ${store}`,
+        unit: "B",
+        ours: (after - before) / rounds,
+        n: rounds,
+      }),
+    ]
+  })

@@ -1,0 +1,63 @@
+/** A session whose files are saved as its owner does it, without the operations around. */
+import { SqlClient } from "@effect/sql"
+import { Effect } from "effect"
+import { Principal, randomId, SessionId } from "../../../src/domain/Identity.ts"
+import type { Sandbox } from "../../../src/sandbox/Sandbox.ts"
+import { Templates } from "../../../src/sandbox/Templates.ts"
+import { SessionRows } from "../../../src/session/SessionRows.ts"
+import { Checkpoints, type Place } from "../../../src/workspace/Checkpoints.ts"
+import { StartError } from "../../process/StartError.ts"
+import * as Node from "../sandbox/Node.ts"
+
+export const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* SessionRows
+  const checkpoints = yield* Checkpoints
+  const { standard } = yield* Templates
+  const id = SessionId.make(yield* randomId("s_"))
+  // Of its own: nothing that another session saved is known to it.
+  const principal = Principal.make(id)
+  yield* sql`INSERT INTO session (id, principal, lifetime) VALUES (${id}, ${principal}, 'named')`
+  const { epoch } = yield* rows.claim(id, { epoch: 0, container: undefined }, [])
+  let place: Place = { number: 0, base: 0, cursor: undefined }
+  return {
+    /** Saves what changed in the sandbox, or all where it `forgets` what it has seen; says whether there was anything. */
+    save: (sandbox: Sandbox, { forgets = false } = {}) =>
+      Effect.gen(function* () {
+        const since = forgets ? { ...place, cursor: undefined } : place
+        const saved = yield* checkpoints
+          .save(principal, sandbox, standard, since)
+          .pipe(
+            Effect.mapError(
+              ({ reason }) =>
+                new StartError({ problem: `Files were not saved: ${reason}.`, remedy: "Run the tests." }),
+            ),
+          )
+        if (saved.checkpoint !== undefined) yield* rows.commit(id, epoch, saved.checkpoint)
+        place = saved.place
+        return saved.checkpoint !== undefined
+      }),
+    restore: (sandbox: Sandbox) => checkpoints.restore(principal, id, place.number, sandbox),
+    /** Bytes in the store of what was saved for it. */
+    stored: Effect.map(
+      sql<{ bytes: number }>`
+        SELECT coalesce(sum(size), 0)::int AS bytes FROM pack
+        WHERE id IN (SELECT pack FROM piece WHERE principal = ${principal})`,
+      ([row]) => row?.bytes ?? 0,
+    ),
+  }
+})
+
+/** Makes `count` files of `size` bytes that do not shrink, a hundred in a folder. */
+export const fill = (sandbox: Sandbox, count: number, size: number) =>
+  Node.run(sandbox, ["python3", "-c", filling, String(count), String(size)], "end")
+
+const filling = `
+import os, sys
+count, size = int(sys.argv[1]), int(sys.argv[2])
+for n in range(count):
+    folder = f"/workspace/{n // 100}"
+    if n % 100 == 0: os.makedirs(folder)
+    with open(f"{folder}/{n % 100}", "wb") as file:
+        for at in range(0, size, 1 << 20): file.write(os.urandom(min(1 << 20, size - at)))
+`
