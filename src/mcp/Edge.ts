@@ -7,11 +7,13 @@ import {
   type InitializeRequest,
   isInitializeRequest,
   isJSONRPCRequest,
+  type JSONRPCMessage,
   type JSONRPCRequest,
+  type RequestId,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Option, Stream } from "effect"
-import type { OperationId, Principal } from "../domain/Identity.ts"
+import { Deferred, Effect, Option, Schema, Stream } from "effect"
+import type { Principal } from "../domain/Identity.ts"
 import { settings } from "../Settings.ts"
 import type { Admission } from "./Admission.ts"
 import { type Connection, Connections } from "./Connections.ts"
@@ -23,11 +25,13 @@ import {
   frame,
   keepAlive,
   noticeOf,
+  type Place,
   placeOf,
   retry,
   streaming,
   updated,
 } from "./EventStream.ts"
+import { refused } from "./Presentation.ts"
 import { answered, refuse, unavailable } from "./Refusal.ts"
 import { messageOf, readOne } from "./Body.ts"
 import * as Sessionless from "./Sessionless.ts"
@@ -83,6 +87,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     // Without room for a stream it is answered all the same.
     const streams = acceptsStream(request) && (yield* Effect.isSuccess(admission.stream(principal)))
     return yield* answer({
+      request: message.id,
       stream: streams ? "may" : "never",
       isFollowed: message.params?._meta?.progressToken !== undefined,
       primes: connection.protocolVersion >= primingSince,
@@ -92,23 +97,36 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   })
 
   /** Goes on with a request whose stream broke. */
-  const resume = (connection: Connection, { operation, after }: { operation: OperationId; after: number }) =>
+  const resume = (
+    connection: Connection,
+    { operation, after, request }: Place & { readonly after: number },
+  ) =>
     answer({
+      request,
       stream: "must",
       isFollowed: false,
       primes: false,
       headers: { "mcp-session-id": connection.id },
-      run: (follower) =>
-        tools.resume(connection, operation, after, follower).pipe(
+      run: (follower) => {
+        const again = tools.resume(connection, operation, after, follower).pipe(
           Effect.catchTags({
             SessionClosed: () => Effect.succeed(undefined),
             SessionNotFound: () => Effect.succeed(undefined),
           }),
+        )
+        return again.pipe(
+          // What the node that took the call had sent on may not have arrived yet.
+          Effect.flatMap((message) =>
+            message === undefined && request !== undefined
+              ? Effect.map(Effect.delay(again, "1 second"), (message) => message ?? lost(request))
+              : Effect.succeed(message),
+          ),
           // The other nodes go on with it.
           Effect.raceFirst(
             Effect.zipRight(Deferred.await(leaving), Effect.fail(new Conversation.NodeLeaving())),
           ),
-        ),
+        )
+      },
       // Its client asks again, which it would not where it was told that nothing is left.
     }).pipe(Effect.catchAll(unavailable))
 
@@ -125,10 +143,10 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     const lastEventId = request.headers["last-event-id"] ?? ""
     const place = placeOf(lastEventId)
     if (place !== undefined) {
-      const { after, operation } = place
+      const { after } = place
       return after === undefined
         ? HttpServerResponse.empty({ status: 204 })
-        : yield* resume(connection, { operation, after })
+        : yield* resume(connection, { ...place, after })
     }
     const primes = connection.protocolVersion >= primingSince
     const notices = conversation.notices(connection, noticeOf(lastEventId), false).pipe(
@@ -203,3 +221,18 @@ const acceptsStream = ({ headers }: HttpServerRequest.HttpServerRequest) =>
 
 /** From this protocol version on, a client keeps its place in a stream once it has seen an event, also an empty one. */
 const primingSince = "2025-11-25"
+
+/** For a client that waits for an answer of which nobody knows anything: it may ask again. */
+const lost = (request: RequestId): JSONRPCMessage => ({
+  jsonrpc: "2.0",
+  id: request,
+  result: refused(new AnswerLost()),
+})
+
+/** The answer went with its node, and nothing that it did was recorded: it changed nothing, or was never begun. */
+class AnswerLost extends Schema.TaggedError<AnswerLost>()("AnswerLost", {}) {
+  override get message() {
+    return "The answer to this call was lost with a node."
+  }
+  readonly next = "Call again."
+}

@@ -1,11 +1,12 @@
 /**
  * The answer to one request: JSON where it comes at once, and a stream of server-sent events otherwise, which carries
- * what the operation says on its way. Each event is named `<operation>.<number>`, the answer `<operation>.end`, so that
- * a client whose connection breaks goes on from the last one that it has, at any node.
+ * what the operation says on its way. Each event is named `<operation>.<number>.<request>`, the answer
+ * `<operation>.end.<request>`, so that a client whose connection breaks goes on from the last one that it has, at any
+ * node; its request's id stands there so that it can be answered also where nothing is known of the operation any more.
  * (MCP 2025-11-25, "Transports", "Resumability and Redelivery".)
  */
 import { HttpServerResponse } from "@effect/platform"
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
+import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Duration, Effect, Stream } from "effect"
 import type { NumberedEvent, OperationEvent, Origin } from "../domain/Event.ts"
 import { OperationId } from "../domain/Identity.ts"
@@ -26,6 +27,8 @@ export interface Follower {
 }
 
 export interface AnswerOptions<E> {
+  /** The request's id. */
+  readonly request: RequestId | undefined
   /** Whether the client takes a stream, and whether the answer must be one. */
   readonly stream: "never" | "may" | "must"
   /** The client waits for news, also before the operation has any. */
@@ -42,6 +45,7 @@ export interface AnswerOptions<E> {
  * Where it fails, so does the answer, unless its stream has begun: then that ends without one.
  */
 export const answer = Effect.fnUntraced(function* <E>({
+  request,
   stream,
   isFollowed,
   primes,
@@ -61,6 +65,8 @@ export const answer = Effect.fnUntraced(function* <E>({
     isStream = true
     Deferred.unsafeDone(begin, Effect.succeed(undefined))
   }
+  const named = (event: number | "end") =>
+    operation === undefined ? undefined : nameOf(operation, event, request)
   const offer = (id: string | undefined, message: JSONRPCMessage) =>
     frames.add(frame({ id, data: JSON.stringify(message) }))
   const end = (message: JSONRPCMessage | undefined) =>
@@ -70,8 +76,7 @@ export const answer = Effect.fnUntraced(function* <E>({
         isWhole = true
         return Deferred.succeed(begin, { message })
       }
-      const id = operation === undefined ? undefined : `${operation}.end`
-      return message === undefined ? frames.end : Effect.zipRight(offer(id, message), frames.end)
+      return message === undefined ? frames.end : Effect.zipRight(offer(named("end"), message), frames.end)
     })
   yield* run({
     takesEvents: stream !== "never",
@@ -84,13 +89,13 @@ export const answer = Effect.fnUntraced(function* <E>({
           : Effect.fork(Effect.delay(Effect.sync(becomeStream), atOnce))
       }),
     event: Effect.fnUntraced(function* (event, origin) {
-      const id = `${operation}.${event.seq}`
-      const message = origin === undefined ? undefined : messageOf(id, event.event, origin)
+      const message =
+        origin === undefined ? undefined : messageOf(`${operation}.${event.seq}`, event.event, origin)
       // Without a stream nobody would take it, and the answer would wait behind it.
       if (message === undefined || stream === "never") return
       told = true
       becomeStream()
-      yield* offer(id, message)
+      yield* offer(named(event.seq), message)
     }),
     end,
     isResumable: () => told || isPrimed,
@@ -106,7 +111,7 @@ export const answer = Effect.fnUntraced(function* <E>({
       : HttpServerResponse.unsafeJson(whole.message, { headers })
   }
   isPrimed = primes && stream === "may"
-  const prime = isPrimed ? [frame({ id: `${operation}.0`, retry, data: "" })] : []
+  const prime = isPrimed ? [frame({ id: named(0), retry, data: "" })] : []
   const events = Stream.concat(Stream.fromIterable(prime), frames.stream)
   return HttpServerResponse.stream(
     Stream.merge(events, comments, { haltStrategy: "left" }),
@@ -121,12 +126,34 @@ export const updated = (uri: string): JSONRPCMessage => ({
   params: { uri },
 })
 
+/** A place in the stream of an answer. */
+export type Place = NonNullable<ReturnType<typeof placeOf>>
+
 /** An operation and the number of its last event that a client has; 0 for none, undefined for its end. */
 export const placeOf = (lastEventId: string) => {
-  const [, operation, name] = /^([A-Za-z0-9_-]{1,64})\.(\d{1,15}|end)$/.exec(lastEventId) ?? []
+  const [, operation, name, request] =
+    /^([A-Za-z0-9_-]{1,64})\.(\d{1,15}|end)(?:\.([A-Za-z0-9_-]{1,200}))?$/.exec(lastEventId) ?? []
   return operation === undefined || operation === "_"
     ? undefined
-    : { operation: OperationId.make(operation), after: name === "end" ? undefined : Number(name) }
+    : {
+        operation: OperationId.make(operation),
+        after: name === "end" ? undefined : Number(name),
+        request: request === undefined ? undefined : requestIn(request),
+      }
+}
+
+const nameOf = (operation: OperationId, event: number | "end", request: RequestId | undefined) => {
+  const id = request === undefined ? "" : Buffer.from(JSON.stringify(request)).toString("base64url")
+  return `${operation}.${event}${id === "" || id.length > 200 ? "" : `.${id}`}`
+}
+
+const requestIn = (encoded: string): RequestId | undefined => {
+  try {
+    const id: unknown = JSON.parse(Buffer.from(encoded, "base64url").toString())
+    return typeof id === "string" || typeof id === "number" ? id : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The notice that a client of a GET stream has; null where it names none. */

@@ -68,7 +68,7 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
               ),
             ).pipe(Effect.delay("1 seconds"), Effect.forever),
           )
-          while (all.at(-1)?.id !== "o_1.end") {
+          while (all.at(-1)?.id !== "o_1.end.MQ") {
             const event = yield* stream.next
             if (event !== undefined) all.push(event)
             // At whatever node the balancer chooses.
@@ -77,7 +77,7 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
           assert.isAtLeast(cuts, 25)
           assert.deepStrictEqual(
             all.map(({ id }) => id),
-            [...Array.from({ length: all.length - 1 }, (_, seq) => `o_1.${seq}`), "o_1.end"],
+            [...Array.from({ length: all.length - 1 }, (_, seq) => `o_1.${seq}.MQ`), "o_1.end.MQ"],
           )
           assert.deepStrictEqual(
             RawClient.outputOf(all.slice(0, -1)),
@@ -104,7 +104,7 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
         let streams = 0
         const abandoned = (index: number) => {
           const at = urls[index % 3]!
-          const kinds = [follow(1, tell, { at, input }), listen({ at }), listen({ at, after: "o_1.1" })]
+          const kinds = [follow(1, tell, { at, input }), listen({ at }), listen({ at, after: "o_1.1.MQ" })]
           const open = kinds[Math.floor(index / 3) % 3]!
           // Some are left before, and some after they have begun.
           return Effect.scoped(
@@ -141,11 +141,11 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
           yield* first.cut
           yield* Effect.scoped(
             Effect.gen(function* () {
-              const all = yield* Effect.replicateEffect(listen({ at, after: "o_1.1" }), maxStreams, {
+              const all = yield* Effect.replicateEffect(listen({ at, after: "o_1.1.MQ" }), maxStreams, {
                 concurrency: 8,
               })
               assert.isTrue(all.every(({ status }) => status === 200))
-              assert.strictEqual((yield* listen({ at, after: "o_1.1" })).status, 429)
+              assert.strictEqual((yield* listen({ at, after: "o_1.1.MQ" })).status, 429)
             }),
           )
         }

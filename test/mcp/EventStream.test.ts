@@ -20,7 +20,7 @@ const tell = ({ event }: Follower, count: number) =>
 
 /** The answer to a request whose client wants to be told of its progress. */
 const answered = <E = never>(options: Pick<AnswerOptions<E>, "run"> & Partial<AnswerOptions<E>>) =>
-  answer({ stream: "may", isFollowed: true, primes: true, headers: {}, ...options })
+  answer({ request: undefined, stream: "may", isFollowed: true, primes: true, headers: {}, ...options })
 
 /** All that a client of a stream reads. */
 const textOf = ({ body }: HttpServerResponse.HttpServerResponse) =>

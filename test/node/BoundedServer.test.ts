@@ -24,6 +24,7 @@ const served = Effect.gen(function* () {
     const { headers } = yield* HttpServerRequest.HttpServerRequest
     const place = placeOf(headers["last-event-id"] ?? "")
     return yield* answer({
+      request: undefined,
       stream: place === undefined ? "may" : "must",
       isFollowed: true,
       primes: true,
