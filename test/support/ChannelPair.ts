@@ -68,10 +68,10 @@ export class ChannelPair {
    * while nobody was attached.
    */
   cut(kept: number, lost: number, late = 0) {
-    const before = this.wires.toAgent.take(kept)
+    // At once: what is late comes after it, as one connection has it.
+    this.deliver("agent", kept)
     this.late = Buffer.concat([this.late, this.wires.toAgent.take(late)])
     this.wires.toAgent.clear()
-    this.wires.toAgent.push([before])
     this.wires.toNode.take(lost)
     this.attach()
   }
