@@ -20,7 +20,7 @@ export interface OperationContext {
   readonly claim: { readonly current: Claim }
   readonly rows: SessionRows["Type"]
   readonly files: SessionFiles
-  /** The session's sandbox, where there is one. */
+  /** The session's sandbox, where there is one: of what changes something in it and takes none. */
   readonly sandbox: () => Sandbox | undefined
   readonly commands: SessionCommands
   /** Any tool, by its name. */
@@ -47,16 +47,27 @@ const nothingRan = new Set([
 ])
 
 export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: OperationContext) => {
-  /** Asks something of a tool, with what an operation gives it. */
-  const withCall = (tool: AnyOwnerTool, operation: Operation, ask: AnyOwnerTool["handler"]) =>
+  /** Asks something of a tool, with what an operation gives it; `has` is told of the sandbox that it takes. */
+  const withCall = (
+    tool: AnyOwnerTool,
+    operation: Operation,
+    ask: AnyOwnerTool["handler"],
+    has: (sandbox: Sandbox) => void = () => {},
+  ) =>
     Effect.gen(function* () {
       const decoded: unknown = yield* Effect.orDie(Schema.decodeUnknown(tool.input)(operation.input))
-      const output: unknown = yield* ask(decoded, yield* callOf(tool, operation))
+      const call = yield* callOf(tool, operation)
+      const sandbox = Effect.tap(call.sandbox, (sandbox) => Effect.sync(() => has(sandbox)))
+      const output: unknown = yield* ask(decoded, { ...call, sandbox })
       return { output, encoded: yield* Effect.orDie(Schema.encodeUnknown(tool.output)(output)) }
     })
 
-  const handle = (tool: AnyOwnerTool, operation: Operation): Effect.Effect<Outcome> =>
-    withCall(tool, operation, tool.handler).pipe(
+  const handle = (
+    tool: AnyOwnerTool,
+    operation: Operation,
+    has?: (sandbox: Sandbox) => void,
+  ): Effect.Effect<Outcome> =>
+    withCall(tool, operation, tool.handler, has).pipe(
       Effect.map(({ encoded, output }): Outcome => ({
         _tag: "Answered",
         state: tool.stateOf?.(output) ?? "succeeded",
@@ -86,9 +97,9 @@ export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: O
     )
 
   /** Records how an operation ended, with the files that it left; gives what its caller is told. */
-  const end = Effect.fnUntraced(function* (id: OperationId, outcome: Outcome) {
+  const end = Effect.fnUntraced(function* (id: OperationId, outcome: Outcome, used: Sandbox | undefined) {
     if (!hasRun(outcome)) return yield* Effect.as(finish(id, outcome), outcome)
-    const state = yield* files.end(sandbox(), {
+    const state = yield* files.end(used ?? sandbox(), {
       finish: (state) => finish(id, withState(outcome, state), state),
       commit: (state, checkpoint) =>
         rows.commit(session, claim.current.epoch, checkpoint, {
@@ -114,7 +125,9 @@ export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: O
         const row = { ...rowOf(tool, operation, inputHash), unsaved: files.isOff }
         const begun = yield* Effect.interruptible(rows.begin(session, claim.current.epoch, row))
         if (begun._tag === "Begun") {
-          return yield* end(operation.id, yield* Effect.interruptible(handle(tool, operation)))
+          let used: Sandbox | undefined
+          const handled = handle(tool, operation, (sandbox) => (used = sandbox))
+          return yield* end(operation.id, yield* Effect.interruptible(handled), used)
         }
         if (begun.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
         return begun._tag === "Ended" ? begun.outcome : interrupted(operation.id)

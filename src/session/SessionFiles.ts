@@ -3,7 +3,7 @@
  * made anew in the next sandbox. One save at a time: whoever comes second has what the first one saved.
  */
 import { Data, Deferred, type Duration, Effect } from "effect"
-import type { SessionId } from "../domain/Identity.ts"
+import type { ContainerId, SessionId } from "../domain/Identity.ts"
 import type { SandboxLost } from "../domain/SandboxError.ts"
 import type { SessionClosed, SessionMoved, Unavailable, UnknownTemplate } from "../domain/SessionError.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
@@ -11,7 +11,7 @@ import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Template } from "../sandbox/Templates.ts"
 import type { CheckpointState } from "../tools/Tool.ts"
 import type { CheckpointOutdated, Prepared } from "../workspace/CheckpointRows.ts"
-import type { Checkpoints, NotRestored, Place } from "../workspace/Checkpoints.ts"
+import { type Checkpoints, type NotRestored, NotSaved, type Place } from "../workspace/Checkpoints.ts"
 import type { Claim, SessionRows } from "./SessionRows.ts"
 
 /** Checkpoints that stand on each other, at most: a restore reads them all. */
@@ -31,7 +31,7 @@ interface Recording {
 export interface SessionFiles {
   /** Brings the session's files into a new sandbox. */
   readonly enter: (sandbox: Sandbox) => Effect.Effect<void, NotRestored | SandboxLost | Unavailable>
-  /** Saves what the sandbox holds, if there is one, and records with it how an operation ended. */
+  /** Saves what the sandbox of an operation holds, if it had one, and records with it how the operation ended. */
   readonly end: (sandbox: Sandbox | undefined, record: Recording) => Effect.Effect<CheckpointState>
   /** Saves what the sandbox holds, as no operation's end. */
   readonly save: (sandbox: Sandbox) => Effect.Effect<void>
@@ -39,7 +39,7 @@ export interface SessionFiles {
   readonly isOff: boolean
   /** How it stands, as an answer says it. */
   readonly state: () => CheckpointState
-  /** Something in the sandbox is saved nowhere. */
+  /** Something in the sandbox is saved nowhere, or not yet. */
   readonly isUnsaved: () => boolean
   /** Operations change something in the sandbox from now on. */
   readonly touch: () => void
@@ -70,8 +70,12 @@ export const make = ({
   patience,
 }: FilesContext): SessionFiles => {
   const lock = Effect.unsafeMakeSemaphore(1)
-  /** Where the files of the current sandbox stand; unknown where a commit was not answered. */
+  /** The sandbox that has the session's files. */
+  let entered: ContainerId | undefined
+  /** Where they stand there; unknown where a commit was not answered. */
   let place: Place | undefined
+  /** Saves that wait or go on. */
+  let saving = 0
   let unsaved = false
   let failure: string | undefined
 
@@ -82,10 +86,12 @@ export const make = ({
     return head === null ? { state: "unchanged" } : { state: "saved", id: String(head) }
   }
 
-  const failed = (reason: string) =>
+  const failed = (sandbox: Sandbox, reason: string) =>
     Effect.sync((): CheckpointState => {
-      unsaved = true
-      failure = reason
+      if (entered === sandbox.id) {
+        unsaved = true
+        failure = reason
+      }
       return { state: "failed", reason }
     })
 
@@ -100,8 +106,11 @@ export const make = ({
   /** Saves and records; gives the state that was recorded, or `failed`, of which nothing is. */
   const save = (sandbox: Sandbox, { commit, finish }: Recording): Effect.Effect<CheckpointState> =>
     Effect.gen(function* () {
+      if (entered !== sandbox.id) return yield* new NotSaved({ reason: "the sandbox is gone" })
       const { principal } = claim.current
       const saved = yield* checkpoints.save(principal, sandbox, yield* template, yield* placeNow)
+      // Another owner, or another sandbox, goes on from what was saved before.
+      if (entered !== sandbox.id) return yield* new NotSaved({ reason: "the sandbox is gone" })
       const { number } = saved.place
       const id = number === 0 ? {} : { id: String(number) }
       const { checkpoint } = saved
@@ -112,8 +121,9 @@ export const make = ({
             Effect.retry({ while: ({ _tag }) => _tag === "Unavailable", times: 1 }),
             Effect.tapError(() => Effect.sync(() => (place = undefined))),
           )
-      place = saved.place
       if (number > 0) claim.current = { ...claim.current, head: number }
+      if (entered !== sandbox.id) return state
+      place = saved.place
       unsaved = false
       failure = undefined
       return state
@@ -123,7 +133,7 @@ export const make = ({
         const reason = error._tag === "NotSaved" ? error.reason : error.message
         return Effect.zipRight(
           Effect.logWarning("the files of a session were not saved", { session, reason }),
-          failed(reason),
+          failed(sandbox, reason),
         )
       }),
     )
@@ -157,7 +167,9 @@ export const make = ({
           head === null
             ? { number: 0, base: 0, cursor: undefined }
             : yield* checkpoints.restore(principal, session, head, sandbox)
-      }),
+        entered = sandbox.id
+        // What is saved of the sandbox before is there first.
+      }).pipe(lock.withPermits(1)),
 
     end: Effect.fnUntraced(function* (sandbox, { commit, finish }) {
       if (sandbox === undefined || patience === undefined) {
@@ -174,6 +186,7 @@ export const make = ({
           recorded = waits
           return waits ? record : otherwise
         })
+      saving++
       yield* save(sandbox, {
         commit: (state, checkpoint) => first(commit(state, checkpoint), commitAlone(checkpoint)),
         finish: (state) => first(finish(state), Effect.void),
@@ -181,6 +194,7 @@ export const make = ({
         Effect.intoDeferred(result),
         Effect.zipRight(compact),
         lock.withPermits(1),
+        Effect.ensuring(Effect.sync(() => saving--)),
         Effect.interruptible,
         Effect.forkDaemon,
       )
@@ -207,11 +221,12 @@ export const make = ({
 
     isOff: patience === undefined,
     state: standing,
-    isUnsaved: () => unsaved,
+    isUnsaved: () => unsaved || saving > 0,
     touch: () => {
       if (patience === undefined) unsaved = true
     },
     leave: () => {
+      entered = undefined
       place = undefined
       unsaved = false
       failure = undefined

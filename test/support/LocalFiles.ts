@@ -10,6 +10,7 @@ import { Processes } from "../../src/agent/commands/Processes.ts"
 import type { FileRequest, ToAgent } from "../../src/agent/Protocol.ts"
 import type { Answer } from "../../src/sandbox/AgentLink.ts"
 import * as AgentFiles from "../../src/sandbox/AgentFiles.ts"
+import type { Watch } from "../../src/agent/watch/Watch.ts"
 import type { SandboxFiles } from "../../src/sandbox/SandboxFiles.ts"
 import { SandboxLost } from "../../src/domain/SandboxError.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
@@ -37,14 +38,28 @@ export class LocalFiles extends Effect.Tag("codegen-mcp/test/LocalFiles")<
       const root = yield* folder
       const home = yield* folder
       const processes = new Processes()
+      const made: Array<Files> = []
+      // The kernel gives one user 128 such watches.
+      yield* Effect.addFinalizer(() => Effect.sync(() => made.forEach(endWatching)))
       const withPath = (path: string, searchTime = 10_000) =>
         Effect.map(
-          linkTo((channels) => new Files(channels, processes, { root, home, path, searchTime })),
+          linkTo((channels) => {
+            const files = new Files(channels, processes, { root, home, path, searchTime })
+            made.push(files)
+            return files
+          }),
           AgentFiles.make,
         )
       return { root, home, processes, files: yield* withPath(""), withPath }
     }),
   )
+}
+
+/** An agent ends with its container. */
+const endWatching = (files: Files) => {
+  const { homeWatch, watch } = files as unknown as Record<"homeWatch" | "watch", Watch>
+  homeWatch.end()
+  watch.end()
 }
 
 const linkTo = Effect.fnUntraced(function* (make: (channels: Channels) => Files) {

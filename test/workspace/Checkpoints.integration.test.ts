@@ -8,6 +8,7 @@ import {
   chmodSync,
   closeSync,
   ftruncateSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -182,6 +183,21 @@ for (const [where, services] of Object.entries(stores)) {
         assert.strictEqual((yield* save(files))?.number, 4)
         const { holds } = yield* restored(id, 4)
         assert.deepStrictEqual(holds, contentsOf(files.root))
+      }).pipe(Effect.provide(LocalFiles.layer)),
+    )
+
+    it.scoped("hold what was changed under another name of the same file", () =>
+      Effect.gen(function* () {
+        const files = yield* LocalFiles
+        const { id, save } = yield* session
+        writeFileSync(join(files.root, "one"), "first")
+        linkSync(join(files.root, "one"), join(files.home, "other"))
+        yield* save(files)
+        appendFileSync(join(files.home, "other"), " and second")
+        yield* save(files)
+        const { holds, home } = yield* restored(id, 2)
+        const now = Object.values({ ...contentsOf(files.root), ...contentsOf(files.home) })
+        assert.deepStrictEqual(Object.values({ ...holds, ...home }), now)
       }).pipe(Effect.provide(LocalFiles.layer)),
     )
 

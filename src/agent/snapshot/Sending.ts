@@ -42,6 +42,8 @@ export class Sending {
   private readonly maxEntries: number
   private readonly slices = new Slices(Infinity)
   entries = 0
+  /** A file has another name, under which it may have changed as well. */
+  hasLinks = false
   /** Files that were being written all the time. */
   unstable = 0
 
@@ -129,7 +131,8 @@ export class Sending {
       try {
         const before = fstatSync(fd)
         if (!before.isFile()) return
-        const { size, mtimeMs } = before
+        const { size, mtimeMs, nlink } = before
+        this.hasLinks ||= nlink > 1
         await this.writer.json(Kind.entry, { path, kind: "file", mode, modified: mtimeMs, size })
         const sent = await this.bytes(fd, before)
         const after = fstatSync(fd)

@@ -28,13 +28,16 @@ export class Snapshots {
     // What changes from here on is what comes after the cursor, also where it is seen already.
     const cursors = after?.split("|") ?? []
     const changes = await Promise.all(this.roots.map(({ watch }, index) => watch.all(cursors[index] ?? "")))
-    const whole = changes.some(({ overflow }) => overflow)
+    let whole = changes.some(({ overflow }) => overflow)
     const writer = new RecordWriter(transfer)
     const sending = new Sending(writer, exclude, maxEntries)
-    for (const [index, root] of this.roots.entries()) {
-      if (whole) await sending.below(root)
-      else for (const path of outermost(changes[index]!.paths)) await sending.one(root, path)
+    if (!whole) {
+      for (const [index, root] of this.roots.entries()) {
+        for (const path of outermost(changes[index]!.paths)) await sending.one(root, path)
+      }
+      whole = sending.hasLinks
     }
+    if (whole) for (const root of this.roots) await sending.below(root)
     await writer.flush()
     const { entries, unstable } = sending
     return {

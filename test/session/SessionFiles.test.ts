@@ -1,0 +1,115 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber } from "effect"
+import { ContainerId, Principal, SessionId } from "../../src/domain/Identity.ts"
+import * as SessionFiles from "../../src/session/SessionFiles.ts"
+import type { CheckpointState } from "../../src/tools/Tool.ts"
+import type { Prepared } from "../../src/workspace/CheckpointRows.ts"
+import type { Saved } from "../../src/workspace/Checkpoints.ts"
+import * as FakeSandbox from "../support/FakeSandbox.ts"
+import * as MemoryRows from "../support/MemoryRows.ts"
+
+const session = SessionId.make(`s_${"1".repeat(32)}`)
+
+const box = (id: string) => ({ ...FakeSandbox.make({}), id: ContainerId.make(id) })
+
+const prepared = (number: number): Prepared => ({
+  token: `token ${number}`,
+  principal: Principal.make("local"),
+  number,
+  base: 1,
+  changes: Buffer.alloc(0),
+  pieces: new Set(),
+  places: [],
+  pack: undefined,
+})
+
+/** Files of which each save waits for `release`, and finds something new. */
+const make = (patienceMs = 10_000) =>
+  Effect.gen(function* () {
+    const release = yield* Deferred.make<void>()
+    const memory = MemoryRows.make()
+    const claim = { current: MemoryRows.claim }
+    const committed: Array<number> = []
+    const told: Array<CheckpointState> = []
+    const files = SessionFiles.make({
+      session,
+      claim,
+      rows: { ...memory.rows, commit: (_, __, { number }) => Effect.sync(() => void committed.push(number)) },
+      checkpoints: {
+        save: (_, __, ___, since) =>
+          Effect.as(Deferred.await(release), {
+            checkpoint: prepared(since.number + 1),
+            place: { number: since.number + 1, base: 1, cursor: "cursor" },
+          } satisfies Saved),
+        restore: (_, __, number) => Effect.succeed({ number, base: 1, cursor: "restored" }),
+        compact: () => Effect.succeed(undefined),
+        newest: () => Effect.succeed({ number: committed.at(-1) ?? 0, base: 1 }),
+      },
+      template: Effect.succeed(FakeSandbox.call(Effect.die("none")).template),
+      patience: Duration.millis(patienceMs),
+    })
+    const recording = {
+      finish: (state: CheckpointState) => Effect.sync(() => void told.push(state)),
+      commit: (state: CheckpointState, { number }: Prepared) =>
+        Effect.sync(() => {
+          committed.push(number)
+          told.push(state)
+        }),
+    }
+    return { ...files, release: Deferred.succeed(release, undefined), committed, told, recording, claim }
+  })
+
+describe("SessionFiles", () => {
+  it.live("are not said to be saved where the operation's sandbox has gone, or another taken its place", () =>
+    Effect.gen(function* () {
+      const { committed, end, enter, leave, recording, release, told } = yield* make()
+      yield* release
+      yield* enter(box("one"))
+      assert.deepInclude(yield* end(box("one"), recording), { state: "saved", id: "1" })
+      leave()
+      assert.deepInclude(yield* end(box("one"), recording), {
+        state: "failed",
+        reason: "the sandbox is gone",
+      })
+      yield* enter(box("two"))
+      assert.deepInclude(yield* end(box("one"), recording), { state: "failed" })
+      assert.deepStrictEqual(committed, [1])
+      assert.deepStrictEqual(
+        told.map(({ state }) => state),
+        ["saved", "failed", "failed"],
+      )
+      assert.deepInclude(yield* end(box("two"), recording), { state: "saved", id: "2" })
+    }),
+  )
+
+  it.live("of a sandbox that is given up while they are saved are not committed over its successor's", () =>
+    Effect.gen(function* () {
+      const { committed, end, enter, leave, recording, release } = yield* make()
+      yield* enter(box("one"))
+      const ended = yield* Effect.fork(end(box("one"), recording))
+      yield* Effect.sleep(20)
+      leave()
+      const entering = yield* Effect.fork(enter(box("two")))
+      yield* release
+      assert.deepInclude(yield* Fiber.join(ended), { state: "failed" })
+      yield* Fiber.join(entering)
+      assert.deepStrictEqual(committed, [])
+    }),
+  )
+
+  it.live(
+    "that take long are answered as pending, count as unsaved until then, and are saved all the same",
+    () =>
+      Effect.gen(function* () {
+        const { committed, end, enter, isUnsaved, recording, release, state, told } = yield* make(50)
+        yield* enter(box("one"))
+        assert.deepStrictEqual(yield* end(box("one"), recording), { state: "pending" })
+        assert.isTrue(isUnsaved())
+        yield* release
+        while (isUnsaved()) yield* Effect.sleep(5)
+        assert.deepStrictEqual(committed, [1])
+        assert.deepStrictEqual(state(), { state: "saved", id: "1" })
+        assert.deepStrictEqual(told, [{ state: "pending" }])
+      }),
+  )
+})
