@@ -117,13 +117,12 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           const [oldest] = [...sessions.values()]
             .filter((held) => held.sandbox.isSpare() && isResting(held))
             .sort((a, b) => a.usedAt - b.usedAt)
-          // The place is free as the removal begins. Where another caller was faster, the next oldest goes.
+          // Where another caller was faster, the next oldest goes.
           return oldest === undefined
             ? Effect.fail(full)
             : Effect.zipRight(
                 oldest.sandbox.hibernate(() => isResting(oldest)),
                 makeWithRoom(template),
-                { concurrent: true },
               )
         })
 

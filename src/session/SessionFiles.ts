@@ -136,6 +136,12 @@ export const make = ({
           failed(sandbox, reason),
         )
       }),
+      Effect.catchAllDefect((defect) =>
+        Effect.zipRight(
+          Effect.logError("the files of a session were not saved", defect),
+          failed(sandbox, "an internal error"),
+        ),
+      ),
     )
 
   const compact = Effect.suspend(() => {
@@ -162,11 +168,13 @@ export const make = ({
       Effect.gen(function* () {
         unsaved = false
         failure = undefined
-        const { head, principal } = claim.current
+        // A commit that was not answered may have been done.
+        const { number } = yield* checkpoints.newest(session)
         place =
-          head === null
-            ? { number: 0, base: 0, cursor: undefined }
-            : yield* checkpoints.restore(principal, session, head, sandbox)
+          number === 0
+            ? { number, base: 0, cursor: undefined }
+            : yield* checkpoints.restore(claim.current.principal, session, number, sandbox)
+        if (number > 0) claim.current = { ...claim.current, head: number }
         entered = sandbox.id
         // What is saved of the sandbox before is there first.
       }).pipe(lock.withPermits(1)),
@@ -217,7 +225,7 @@ export const make = ({
         ? Effect.void
         : Effect.asVoid(
             save(sandbox, { commit: (_, checkpoint) => commitAlone(checkpoint), finish: () => Effect.void }),
-          ).pipe(lock.withPermits(1)),
+          ).pipe(lock.withPermits(1), Effect.interruptible),
 
     isOff: patience === undefined,
     state: standing,

@@ -264,7 +264,8 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
           Effect.flatMap(
             sql`
                 WITH owned AS (
-                  SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch} FOR SHARE
+                  SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch}
+                  FOR ${sql.literal(unsaved ? "UPDATE" : "SHARE")}
                 ), marked AS (
                   UPDATE session SET unsaved = true
                   WHERE id = ${id} AND epoch = ${epoch} AND ${unsaved} AND NOT unsaved

@@ -45,7 +45,7 @@ export const make = (
   claim: { current: Claim },
   sandboxes: SandboxSource,
   rows: SessionRows["Type"],
-  files: Pick<SessionFiles, "enter" | "leave" | "isUnsaved" | "isOff" | "touch">,
+  files: Pick<SessionFiles, "enter" | "leave" | "save" | "isUnsaved" | "isOff" | "touch">,
 ): SessionSandbox => {
   const lock = Effect.unsafeMakeSemaphore(1)
   let sandbox: Sandbox | undefined
@@ -67,8 +67,8 @@ export const make = (
     function* (changes: boolean) {
       if (sandbox !== undefined && !sandboxes.holds(sandbox.id)) {
         const lost = files.isUnsaved()
-        yield* remove
         yield* unbind
+        yield* remove
         if (lost) return yield* new WorkspaceLost({ checkpoint: claim.current.head })
       }
       if (claim.current.lost) {
@@ -120,7 +120,14 @@ export const make = (
     isUnused: () => sandbox !== undefined && !used,
     isSpare,
     hibernate: (isIdle) =>
-      Effect.suspend(() => (isSpare() && isIdle() ? giveUp : Effect.void)).pipe(lock.withPermits(1)),
+      Effect.suspend(() => {
+        const live = current()
+        // What a program in the background has written by now.
+        return live === undefined || !used ? Effect.void : files.save(live)
+      }).pipe(
+        Effect.zipRight(Effect.suspend(() => (isSpare() && isIdle() ? giveUp : Effect.void))),
+        lock.withPermits(1),
+      ),
     remove: remove.pipe(lock.withPermits(1)),
   }
 }

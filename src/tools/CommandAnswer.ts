@@ -61,9 +61,13 @@ export const standing = (
     ...(end?.cpuMs === undefined ? {} : { cpu_ms: end.cpuMs }),
     ...(end?.peakMemory === undefined ? {} : { peak_memory: end.peakMemory }),
     ...(note === "" ? {} : { note }),
-    checkpoint: checkpoint(),
+    checkpoint: end === undefined ? unlessOff(checkpoint()) : checkpoint(),
   }
 }
+
+/** What a command that runs may still change is not acknowledged by anything. */
+const unlessOff = (state: CheckpointState): CheckpointState =>
+  state.state === "off" ? state : { state: "pending" }
 
 /** Whether a command runs, and how it ended if not. */
 export const statusOf = (end: CommandEnd | undefined) => ({

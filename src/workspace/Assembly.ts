@@ -28,6 +28,10 @@ const decodeEntry = Schema.decodeUnknownOption(EntryOf)
 const decodeHole = Schema.decodeUnknownOption(Schema.Struct({ bytes: Schema.Int.pipe(Schema.positive()) }))
 const decodeGone = Schema.decodeUnknownOption(Schema.Struct({ path: EntryOf.fields.path }))
 
+/** Of all files together, at most: pieces, holes among them, and characters of paths and targets. */
+const maxPieces = 1_000_000
+const maxCharacters = 64 * 1024 * 1024
+
 interface OpenFile {
   readonly entry: typeof EntryOf.Type
   readonly pieces: Array<PieceHash | null>
@@ -44,6 +48,9 @@ export class Assembly {
   /** Bytes of them. */
   waiting = 0
   private file: OpenFile | undefined
+  private pieces = 0
+  /** Characters of paths and of links' targets. */
+  private characters = 0
   private readonly reader = new RecordReader({
     record: (kind, value) => this.record(kind, value),
     data: (bytes) => this.data(bytes),
@@ -67,13 +74,15 @@ export class Assembly {
     return pieces
   }
 
-  /** Whether the stream may end here. */
+  /** Whether the stream may end here; a file that has no end then has gone. */
   get isWhole() {
-    return this.reader.isBetween && this.file === undefined
+    return this.reader.isBetween
   }
 
   private record(kind: number, value: unknown) {
-    if (this.changes.length > 2 * maxEntries) throw new Nonsense("there are too many records")
+    if (this.changes.length > 2 * maxEntries || this.characters > maxCharacters) {
+      throw new Nonsense("there are too many files")
+    }
     if (kind === Kind.entry) this.entry(known(decodeEntry(value)))
     else if (kind === Kind.hole) this.hole(known(decodeHole(value)).bytes)
     else if (kind === Kind.end) this.end()
@@ -85,6 +94,7 @@ export class Assembly {
   private entry(entry: typeof EntryOf.Type) {
     const path = inside(entry.path)
     const { kind, mode = 0, size = 0, target = "" } = entry
+    this.characters += path.length + target.length
     // One that was read again begins again.
     this.file = undefined
     if (kind === "directory") this.changes.push({ kind, path, mode })
@@ -112,7 +122,7 @@ export class Assembly {
     for (let left = bytes; left > 0;) {
       const file = this.opened(left)
       const zeros = Math.min(left, pieceSize - file.filled)
-      if (zeros === pieceSize) file.pieces.push(null)
+      if (zeros === pieceSize) this.name(file, null)
       else {
         if (file.filled + zeros > file.buffer.length) throw new Nonsense("a file is larger than it is")
         file.buffer.fill(0, file.filled, file.filled + zeros)
@@ -138,13 +148,18 @@ export class Assembly {
     return this.file
   }
 
+  private name(file: OpenFile, hash: PieceHash | null) {
+    if (++this.pieces > maxPieces) throw new Nonsense("the files are too large")
+    file.pieces.push(hash)
+  }
+
   /** A piece is whole. */
   private close(file: OpenFile) {
     const data = Buffer.from(file.buffer.subarray(0, file.filled))
     file.filled = 0
-    if (data.length === pieceSize && isZero(data)) return void file.pieces.push(null)
+    if (data.length === pieceSize && isZero(data)) return this.name(file, null)
     const hash = PieceHash.make(createHash("sha256").update(data).digest("hex"), { disableValidation: true })
-    file.pieces.push(hash)
+    this.name(file, hash)
     this.ready.push({ hash, data })
     this.waiting += data.length
   }
@@ -152,7 +167,7 @@ export class Assembly {
 
 const inside = (path: string) => {
   if (
-    !/^(workspace|home)\/./.test(path) ||
+    !/^(workspace|home)\/[^]/.test(path) ||
     posix.normalize(path) !== path ||
     path.endsWith("/") ||
     path.includes("\0")

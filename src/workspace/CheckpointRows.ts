@@ -124,7 +124,7 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
               WHERE principal = ${principal} AND ${isOneOf(pieces)} AND condemned_at IS NOT NULL`
             const kept = yield* sql<{ count: number }>`
               WITH kept AS (
-                SELECT hash FROM piece WHERE principal = ${principal} AND ${isOneOf(pieces)} FOR SHARE
+                SELECT hash FROM piece WHERE principal = ${principal} AND ${isOneOf(pieces)} ORDER BY hash FOR SHARE
               ), named AS (
                 INSERT INTO piece_use (session_id, base, principal, hash)
                 SELECT ${session}, ${base}, ${principal}, hash FROM kept
@@ -156,7 +156,7 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
               SELECT id FROM session WHERE id = ${session} AND epoch = ${epoch} AND closed_at IS NULL FOR UPDATE
             ), kept AS (
               SELECT hash FROM piece
-              WHERE principal = ${principal} AND condemned_at IS NULL AND ${isOneOf(others)} FOR SHARE
+              WHERE principal = ${principal} AND condemned_at IS NULL AND ${isOneOf(others)} ORDER BY hash FOR SHARE
             ), free AS (
               SELECT EXISTS (SELECT FROM owned) AND (SELECT count(*) FROM kept) = ${others.length} AND coalesce(
                 (SELECT max(number) FROM checkpoint WHERE session_id = ${session}), 0) = ${number - 1} AS done

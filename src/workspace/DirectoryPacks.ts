@@ -16,7 +16,7 @@ export const layer = (folder: string) =>
     PackStore,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      yield* identify(folder)
+      const id = yield* identify(folder)
       const attempt = <A>(run: () => Promise<A>) =>
         Effect.tryPromise({ try: run, catch: (error) => new StoreFailed({ reason: reasonOf(error) }) })
       const placeOf = (pack: string) => join(folder, pack.slice(-2), pack)
@@ -27,7 +27,12 @@ export const layer = (folder: string) =>
         put: (pack, data) =>
           Effect.zipRight(
             ofRows(sql`INSERT INTO pack (id, size) VALUES (${pack}, ${data.length})`),
-            attempt(() => write(placeOf(pack), data)),
+            attempt(async () => {
+              // A mount may have gone since, and left an empty folder of this machine in its place.
+              if ((await readFile(join(folder, idFile), "utf8")).trim() !== id)
+                throw new Error("it is another folder")
+              await write(placeOf(pack), data)
+            }),
           ),
         get: (pack) =>
           Effect.flatMap(
@@ -60,15 +65,22 @@ const identify = Effect.fn("DirectoryPacks.identify")(function* (folder: string)
   const read = attempt(() => readFile(join(folder, idFile), "utf8").catch(unlessMissing))
   const found = (yield* read)?.trim()
   const made = found ?? randomBytes(16).toString("hex")
+  // Before the cluster takes to it, for ever.
+  if (found === undefined) yield* attempt(() => write(join(folder, `${idFile}.new`), Buffer.from(made)))
   const rows = yield* sql<{ store: string }>`
     UPDATE cluster SET store = coalesce(store, ${made}) RETURNING store`
   const known = rows[0]?.store
   if (known !== made && found !== undefined) return yield* unusable("it belongs to another cluster")
-  if (found !== undefined) return
+  if (found !== undefined) return found
   // Of nodes that start at once on a new folder, the one whose id the cluster took writes it.
-  if (known === made) return yield* attempt(() => write(join(folder, idFile), Buffer.from(`${made}\n`)))
+  if (known === made)
+    return yield* Effect.as(
+      attempt(() => write(join(folder, idFile), Buffer.from(`${made}\n`))),
+      made,
+    )
   for (let tried = 0; tried < 20; tried++) {
-    if ((yield* read)?.trim() === known) return
+    const now = (yield* read)?.trim()
+    if (now !== undefined && now === known) return now
     yield* Effect.sleep("100 millis")
   }
   return yield* unusable("it does not hold the files of this cluster")
@@ -77,7 +89,9 @@ const identify = Effect.fn("DirectoryPacks.identify")(function* (folder: string)
 /** In one step and durably, with the name. */
 const write = async (place: string, data: Buffer) => {
   const temporary = `${place}.${randomBytes(4).toString("hex")}`
-  await mkdir(dirname(place), { recursive: true })
+  await mkdir(dirname(place)).catch((error: unknown) => {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error
+  })
   try {
     const file = await open(temporary, "wx", 0o600)
     try {

@@ -17,21 +17,34 @@ const lock = 7232
 export interface Collected {
   readonly pieces: number
   readonly packs: number
+  /** There is nothing more to remove now. */
+  readonly isAll: boolean
 }
+
+/** Bases whose pieces are let go in one step: each may name very many. */
+const bases = 16
 
 /** Looks once; none where another node does. */
 export const collect = Effect.gen(function* () {
+  const found = yield* condemn
+  if (Option.isNone(found)) return Option.none<Collected>()
+  const { packs, pieces, isAll } = found.value
+  // Their rows are gone for good by now: whoever still meant to refer to one is refused.
+  yield* (yield* PackStore).remove(packs)
+  return Option.some<Collected>({ pieces, packs: packs.length, isAll })
+})
+
+const condemn = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const store = yield* PackStore
   const grace = Duration.toSeconds(yield* settings.garbageGrace.config)
   const old = (time: string) => sql`${sql(time)} < now() - make_interval(secs => ${grace})`
 
   const alone = yield* sql<{ locked: boolean }>`SELECT pg_try_advisory_xact_lock(${lock}) AS locked`
-  if (alone[0]?.locked !== true) return Option.none<Collected>()
+  if (alone[0]?.locked !== true) return Option.none<never>()
 
   yield* sql`
     WITH gone AS (
-      DELETE FROM base_gone WHERE ctid IN (SELECT ctid FROM base_gone LIMIT ${batch}) RETURNING session_id, base
+      DELETE FROM base_gone WHERE ctid IN (SELECT ctid FROM base_gone LIMIT ${bases}) RETURNING session_id, base
     ), unused AS (
       DELETE FROM piece_use USING gone
       WHERE piece_use.session_id = gone.session_id AND piece_use.base = gone.base
@@ -51,14 +64,16 @@ export const collect = Effect.gen(function* () {
       SELECT id FROM pack WHERE ${old("created_at")} AND NOT EXISTS (SELECT FROM piece WHERE piece.pack = pack.id)
       LIMIT ${batch}
     ) RETURNING id`
-  yield* store.remove(packs.map(({ id }) => id))
-  return Option.some<Collected>({ pieces: pieces.length, packs: packs.length })
+  const left = yield* sql`SELECT 1 FROM base_gone LIMIT 1`
+  const isAll = left.length === 0 && pieces.length < batch && packs.length < batch
+  return Option.some({ pieces: pieces.length, packs: packs.map(({ id }) => id), isAll })
 }).pipe((effect) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(effect)))
 
-/** Looks every minute. */
+/** Looks every minute, and at once where there is more. */
 export const layer = Layer.scopedDiscard(
   collect.pipe(
-    Effect.timeout("1 minute"),
+    Effect.repeat({ until: (found) => Option.isNone(found) || found.value.isAll }),
+    Effect.timeout("5 minutes"),
     Effect.catchAll((error) => Effect.logWarning("what no checkpoint names was not removed", error.message)),
     Effect.repeat(Schedule.spaced("1 minute")),
     Effect.forkScoped,

@@ -57,12 +57,8 @@ export const manifestOf = (lists: ReadonlyArray<ReadonlyArray<Change>>): Manifes
   const manifest = new Map<string, Entry>()
   for (const list of lists) {
     for (const change of list) {
-      const known = manifest.get(change.path)
-      if (
-        change.kind === "gone"
-          ? known?.kind !== "file"
-          : known?.kind === "directory" && change.kind !== "directory"
-      ) {
+      // Nothing is below what is no folder.
+      if (change.kind !== "directory" && manifest.get(change.path)?.kind === "directory") {
         const below = `${change.path}/`
         for (const path of manifest.keys()) if (path.startsWith(below)) manifest.delete(path)
       }

@@ -11,7 +11,12 @@ export const make = () =>
     session: SessionId.make(`s_${"1".repeat(32)}`),
     claim: { current: MemoryRows.claim },
     rows: MemoryRows.make().rows,
-    checkpoints: { save: absent, restore: absent, compact: absent, newest: absent },
+    checkpoints: {
+      save: absent,
+      restore: absent,
+      compact: absent,
+      newest: () => Effect.succeed({ number: 0, base: 0 }),
+    },
     template: Effect.dieMessage("no template is asked for in this test"),
     patience: undefined,
   })

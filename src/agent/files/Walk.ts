@@ -23,6 +23,8 @@ export interface Visitor {
   readonly depth: number
   /** Entries of one folder that can matter. */
   readonly keep: number
+  /** A folder may not be looked into. */
+  readonly refused?: () => void
   /** A folder is about to be read. */
   readonly before?: (folder: FileHandle, path: string) => void
   /** A folder begins, with the names that it holds; gives what is to be done with each. */
@@ -68,6 +70,7 @@ const inner = async (folder: FileHandle, entry: Entry, visitor: Visitor, level: 
     return await walk(handle, entry.path, visitor, level + 1)
   } catch (error) {
     // It has gone, is no folder any more, or may not be read.
+    if (codeOf(error) === "EACCES") visitor.refused?.()
     if (["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error) ?? "")) return true
     throw error
   } finally {

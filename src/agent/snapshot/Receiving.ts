@@ -84,14 +84,26 @@ export class Receiving {
   }
 
   private data(bytes: Buffer) {
-    if (this.open === undefined) throw new Refusal("aborted")
+    const { open } = this
+    if (open === undefined) throw new Refusal("aborted")
+    // What is zero takes no room: a file may have had a hole there.
     for (let at = 0; at < bytes.length;) {
-      const written = writeSync(this.open.fd, bytes, at, bytes.length - at, this.open.position)
-      at += written
-      this.open.position += written
+      const isZero = (from: number) => zeros.equals(bytes.subarray(from, from + block))
+      let end = at
+      while (end < bytes.length && !isZero(end)) end = Math.min(end + block, bytes.length)
+      for (let from = at; from < end;) {
+        const written = writeSync(open.fd, bytes, from, end - from, open.position)
+        from += written
+        open.position += written
+      }
+      for (at = end; at < bytes.length && isZero(at); at += block) open.position += block
     }
   }
 }
+
+/** As much as takes room by itself. */
+const block = 4096
+const zeros = Buffer.alloc(block)
 
 const placeOf = (path: string) => (isPlain(path) ? path : bytesOf(path))
 

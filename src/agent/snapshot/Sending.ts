@@ -29,6 +29,9 @@ const fileFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLO
 /** Folders in folders, at most: each holds a descriptor while what is in it is sent. */
 const maxDepth = 200
 
+/** Bytes of a path, at most: one that is longer could not be made again. */
+const maxPath = 4000
+
 /** How often a file is read that changes meanwhile. */
 const attempts = 3
 
@@ -41,6 +44,8 @@ export class Sending {
   private readonly excluded: ReadonlySet<string>
   private readonly maxEntries: number
   private readonly slices = new Slices(Infinity)
+  /** Of the root that is looked at. */
+  private device = 0
   entries = 0
   /** A file has another name, under which it may have changed as well. */
   hasLinks = false
@@ -57,6 +62,7 @@ export class Sending {
   async below({ name, workspace }: Root) {
     const fd = openSync(workspace.root, folderFlags)
     try {
+      this.device = fstatSync(fd).dev
       await this.contents({ fd }, name, 0)
     } finally {
       closeSync(fd)
@@ -71,17 +77,22 @@ export class Sending {
     if ([...this.excluded].some((excluded) => `${whole}/`.startsWith(`${excluded}/`))) return
     const parts = path.split("/")
     const name = parts.pop()!
-    const opened = [openSync(root.workspace.root, folderFlags)]
-    try {
-      for (const part of parts) opened.push(openFolder({ fd: opened.at(-1)! }, part))
+    const into = async (folder: Folder, rest: ReadonlyArray<string>): Promise<void> => {
+      const [part, ...others] = rest
+      if (part !== undefined) return this.inside(folder, part, (inner) => into(inner, others))
       await this.writer.json(Kind.gone, { path: whole })
-      await this.entry({ fd: opened.at(-1)! }, name, whole, parts.length)
+      await this.entry(folder, name, whole, parts.length)
+    }
+    const fd = openSync(root.workspace.root, folderFlags)
+    try {
+      this.device = fstatSync(fd).dev
+      await into({ fd }, parts)
     } catch (error) {
       // The folder that it was in has gone, or is no folder any more: that is told of that folder's own path.
       if (!isAbsent(error)) throw error
       await this.writer.json(Kind.gone, { path: whole })
     } finally {
-      opened.forEach((fd) => closeSync(fd))
+      closeSync(fd)
     }
   }
 
@@ -95,11 +106,30 @@ export class Sending {
     }
   }
 
+  /** Opens a folder for as long as `use` takes; one that its owner may not look into may be until then. */
+  private async inside(parent: Folder, name: string, use: (folder: Folder) => Promise<void>) {
+    const place = at(parent, name)
+    const stats = lstatSync(place)
+    if (stats.dev !== this.device) return
+    const isClosed = stats.isDirectory() && (stats.mode & 0o500) !== 0o500
+    if (isClosed) chmodSync(place, (stats.mode & 0o7777) | 0o500)
+    const fd = openSync(place, folderFlags)
+    try {
+      await use({ fd })
+    } finally {
+      if (isClosed) fchmodSync(fd, stats.mode & 0o7777)
+      closeSync(fd)
+    }
+  }
+
   private async entry(folder: Folder, name: string, path: string, depth: number) {
+    if (Buffer.byteLength(path) > maxPath) throw new Refusal("bad_path")
     const place = at(folder, name)
     try {
       const stats = lstatSync(place)
       const mode = stats.mode & 0o7777
+      // Something else is mounted there, which stays where it is.
+      if (stats.dev !== this.device) return
       if (stats.isSymbolicLink()) {
         const target = nameOf(readlinkSync(place, { encoding: "buffer" }))
         this.count()
@@ -108,14 +138,11 @@ export class Sending {
         this.count()
         await this.file(place, path, mode)
       } else if (stats.isDirectory()) {
-        const fd = openFolder(folder, name, stats)
-        this.count()
-        try {
+        await this.inside(folder, name, async (inner) => {
+          this.count()
           await this.writer.json(Kind.entry, { path, kind: "directory", mode })
-          await this.contents({ fd }, path, depth + 1)
-        } finally {
-          closeSync(fd)
-        }
+          await this.contents(inner, path, depth + 1)
+        })
       }
     } catch (error) {
       // It has gone, or is something else by now: then it changes again, and the next one tells. Or it is not the
@@ -170,16 +197,13 @@ export class Sending {
   }
 }
 
-const openFolder = (parent: Folder, name: string, stats?: Stats) =>
-  openReadable(at(parent, name), folderFlags, (stats?.mode ?? 0o700) & 0o7777, 0o500)
-
 /** Opens what its owner may read once its permissions allow it, which is then undone. */
-const openReadable = (place: string | Buffer, flags: number, mode: number, needed = 0o400) => {
+const openReadable = (place: string | Buffer, flags: number, mode: number) => {
   try {
     return openSync(place, flags)
   } catch (error) {
     if (codeOf(error) !== "EACCES") throw error
-    chmodSync(place, mode | needed)
+    chmodSync(place, mode | 0o400)
     const fd = openSync(place, flags)
     fchmodSync(fd, mode)
     return fd

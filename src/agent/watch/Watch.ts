@@ -64,7 +64,12 @@ export class Watch {
     this.end()
     this.changed = new Changes()
     this.inotify = new Inotify()
-    await this.watchAll()
+    try {
+      await this.watchAll()
+    } catch (error) {
+      this.end()
+      throw error
+    }
     this.stir()
   }
 
@@ -134,11 +139,10 @@ export class Watch {
     this.changed.add(path)
     if ((bits & Bit.folder) === 0 || name === "") return
     const known = folder.folders.get(name)
-    if ((bits & (Bit.movedFrom | Bit.remove)) !== 0 && known !== undefined) this.drop(known)
-    if ((bits & (Bit.movedTo | Bit.create)) !== 0) {
-      if (known !== undefined) this.drop(known)
-      await this.watchNew(folder, name, path)
-    }
+    if ((bits & (Bit.movedFrom | Bit.remove | Bit.movedTo | Bit.create)) === 0) return
+    if (known !== undefined) this.drop(known)
+    // Where two folders change places, the other one has come by now.
+    if ((bits & Bit.remove) === 0) await this.watchNew(folder, name, path)
   }
 
   /** Events were lost, and with them perhaps new folders. */
@@ -185,6 +189,7 @@ export class Watch {
     const whole = await walk(handle, path, {
       depth: Infinity,
       keep: Infinity,
+      refused: () => (this.blind = true),
       before: (handle, path) => {
         const parts = path === "" ? [] : path.split("/")
         const level = parts.length - depth
