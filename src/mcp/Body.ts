@@ -35,7 +35,7 @@ const read = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
   }).pipe(
     Effect.catchAll((problem) =>
       problem === "too large"
-        ? refuse(413, -32000, `The body is larger than ${limit} bytes (MAX_BODY).`, { connection: "close" })
+        ? refuse(413, -32000, `The body is larger than ${limit} bytes (MAX_BODY).`)
         : refuse(400, -32700, "The body ended too early."),
     ),
     Effect.flatMap((text) =>

@@ -7,7 +7,7 @@ import type { HttpServerRequest } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Config, Duration, Effect } from "effect"
 import { createServer } from "node:http"
-import type { Socket } from "node:net"
+import { Socket } from "node:net"
 import { settings } from "../Settings.ts"
 
 /** With MAX_HEADER, HEADER_TIMEOUT, REQUEST_TIMEOUT, STALL_TIMEOUT and KEEP_ALIVE. */
@@ -36,7 +36,14 @@ export const make = Effect.map(
       silent.add(socket)
       socket.once("close", () => silent.delete(socket))
     })
-    server.on("request", ({ socket }, response) => {
+    server.on("request", (request, response) => {
+      const { socket } = request
+      // To close a socket with bytes unread takes back the answer that it carries. REQUEST_TIMEOUT bounds the wait.
+      socket.destroySoon = () => {
+        const close = () => Socket.prototype.destroySoon.call(socket)
+        if (request.readableEnded || isLeaving) close()
+        else request.once("end", close)
+      }
       // Where the client goes away, node:http does not tell an answer that waits behind another.
       if (answered.has(socket)) return void socket.destroy()
       answered.add(socket)

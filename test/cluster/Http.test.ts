@@ -1,9 +1,11 @@
 /** What a node's HTTP refuses, and with which status. */
 import { assert, layer } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Fiber, Option, Schema } from "effect"
 import * as Http from "../support/Http.ts"
 import * as RawClient from "../support/RawClient.ts"
+import * as RawConnection from "../support/RawConnection.ts"
 import { TestCluster } from "../support/TestCluster.ts"
+import { until } from "../support/Until.ts"
 
 const maxBody = 64 * 1024
 
@@ -165,6 +167,32 @@ layer(TestCluster.layer({ nodes: 1, env: { MAX_BODY: String(maxBody), MAX_FILE: 
       }),
     )
   }
+
+  it.scoped("takes the rest of a body that it has refused, so that the answer reaches who still sends", () =>
+    Effect.gen(function* () {
+      const cluster = yield* TestCluster
+      const url = `${yield* cluster.url("node-1")}/mcp`
+      const { connection } = yield* cluster.client({ url })
+      const client = yield* RawConnection.open(url)
+      const isClosed = yield* Effect.fork(client.closed)
+      const headers = {
+        ...RawClient.headersOf(connection, {}),
+        "transfer-encoding": "chunked",
+        connection: "close",
+      }
+      client.write(RawConnection.requestOf("POST", headers))
+      const piece = `1000\r\n${"x".repeat(4096)}\r\n`
+      client.write(piece.repeat(32))
+      yield* until(Effect.sync(client.text), (text) => text.includes("MAX_BODY"))
+      for (let turn = 0; turn < 10; turn++) {
+        client.write(piece.repeat(32))
+        yield* Effect.sleep("20 millis")
+      }
+      assert.isNull(yield* Fiber.poll(isClosed).pipe(Effect.map(Option.getOrNull)))
+      client.write("0\r\n\r\n")
+      assert.match(yield* Fiber.join(isClosed), /^HTTP\/1.1 413 /)
+    }),
+  )
 
   it.scoped("takes a body up to the limit, with its length and in chunks", () =>
     Effect.gen(function* () {

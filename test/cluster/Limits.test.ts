@@ -11,6 +11,7 @@ import { until } from "../support/Until.ts"
 const maxRequests = 4
 const maxStreams = 3
 const maxConnections = 5
+const maxBody = 256 * 1024
 const maxHeader = 4096
 
 const hash = (token: string) => createHash("sha256").update(token).digest("hex")
@@ -21,6 +22,8 @@ const env = {
   MAX_REQUESTS: String(maxRequests),
   MAX_STREAMS: String(maxStreams),
   MAX_CONNECTIONS: String(maxConnections),
+  MAX_BODY: String(maxBody),
+  MAX_FILE: String(maxBody / 2),
   MAX_HEADER: String(maxHeader),
   HEADER_TIMEOUT: "1 seconds",
   REQUEST_TIMEOUT: "3 seconds",
@@ -147,6 +150,8 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
           "POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n",
           RawConnection.requestOf("POST", { ...headers, "content-length": "1000" }) + "{",
           RawConnection.requestOf("POST", { ...headers, "transfer-encoding": "chunked" }) + "1\r\n{\r\n",
+          RawConnection.requestOf("POST", { ...headers, "content-length": String(10 * maxBody) }) +
+            " ".repeat(2 * maxBody),
         ]
         const ends = yield* Effect.forEach(
           slow,
@@ -159,7 +164,8 @@ layer(TestCluster.layer({ nodes: 1, env }), { excludeTestServices: true, timeout
           { concurrency: "unbounded" },
         )
         // Where its handler waits for the body, the connection is closed without more.
-        for (const end of ends) assert.match(end, /^(HTTP\/1.1 408 .*HEADER_TIMEOUT|$)/s)
+        for (const end of ends)
+          assert.match(end, /^(HTTP\/1.1 408 .*HEADER_TIMEOUT|HTTP\/1.1 413 .*MAX_BODY|$)/s)
         assert.include(ends[0], "HTTP/1.1 408 ")
       }),
     )
