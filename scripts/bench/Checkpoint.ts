@@ -12,9 +12,7 @@ import * as DirectoryPacks from "../../src/workspace/DirectoryPacks.ts"
 import * as PostgresPacks from "../../src/workspace/PostgresPacks.ts"
 import { step } from "../process/Progress.ts"
 import * as EmbeddedPostgres from "../setup/EmbeddedPostgres.ts"
-import * as Machine from "../setup/Machine.ts"
 import * as TemporaryFolder from "../setup/TemporaryFolder.ts"
-import * as TestImage from "../setup/TestImage.ts"
 import type { Bench } from "./Bench.ts"
 import { edits } from "./checkpoint/Edits.ts"
 import { wholes } from "./checkpoint/Wholes.ts"
@@ -29,9 +27,7 @@ export const checkpoint: Bench = {
   summary: "what saving a session's files adds to a call, and how fast all of them are saved and restored",
   measure: (options) =>
     Effect.gen(function* () {
-      const { engine, sandboxImage, environment } = yield* Machine.prepare(options)
-      yield* Effect.sync(() => Object.assign(process.env, engine.environment))
-      const image = yield* TestImage.make(engine, sandboxImage)
+      const { on } = yield* Node.prepare(options)
       const folder = yield* TemporaryFolder.make
       const stores = { postgres: PostgresPacks.layer, folder: DirectoryPacks.layer(join(folder, "store")) }
       const results = []
@@ -43,11 +39,11 @@ export const checkpoint: Bench = {
           Layer.provideMerge(store),
           Layer.provideMerge(Database.layer),
         )
-        const on = Node.on({ ...environment, ...settings, SANDBOX_IMAGE: image, DATABASE_URL: postgres.url })
+        const onNode = on({ ...settings, DATABASE_URL: postgres.url })
         yield* step(`Measuring edits, kept in ${name === "postgres" ? "Postgres" : "a folder"} …`)
-        results.push(...(yield* on(Effect.provide(edits(name), services))))
+        results.push(...(yield* onNode(Effect.provide(edits(name), services))))
         yield* step("Measuring whole workspaces …")
-        results.push(...(yield* on(Effect.provide(wholes(name), services))))
+        results.push(...(yield* onNode(Effect.provide(wholes(name), services))))
       }
       return results
     }),

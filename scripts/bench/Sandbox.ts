@@ -4,8 +4,6 @@
  */
 import { Effect } from "effect"
 import { step } from "../process/Progress.ts"
-import * as Machine from "../setup/Machine.ts"
-import * as TestImage from "../setup/TestImage.ts"
 import type { Bench } from "./Bench.ts"
 import { commands } from "./sandbox/Commands.ts"
 import * as Idle from "./sandbox/Idle.ts"
@@ -18,12 +16,7 @@ export const sandbox: Bench = {
   summary: "a node's sandboxes beside the engine's own API: commands, opening, bytes, memory",
   measure: (options) =>
     Effect.gen(function* () {
-      const { engine, sandboxImage, environment } = yield* Machine.prepare(options)
-      // Where dockerode looks for it.
-      yield* Effect.sync(() => Object.assign(process.env, engine.environment))
-      const image = yield* TestImage.make(engine, sandboxImage)
-      const on = (settings: Node.Settings = {}, answered?: (operation: string) => void) =>
-        Node.on({ ...environment, SANDBOX_IMAGE: image, ...settings }, answered)
+      const { engine, on } = yield* Node.prepare(options)
       const { docker } = engine
 
       yield* step("Measuring memory …")

@@ -1,5 +1,6 @@
 /** A node's sandboxes in this process, as src/main.ts composes them, under a cluster id that nobody else has. */
 import { ConfigProvider, Context, Duration, Effect, Layer, Logger, LogLevel } from "effect"
+import { messageOf } from "../../../src/domain/Failure.ts"
 import { Incarnation, NodeId, randomId } from "../../../src/domain/Identity.ts"
 import type { SandboxError } from "../../../src/domain/SandboxError.ts"
 import { NodeIdentity } from "../../../src/domain/NodeIdentity.ts"
@@ -9,6 +10,8 @@ import type { Sandbox } from "../../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../../src/sandbox/Templates.ts"
 import { StartError } from "../../process/StartError.ts"
+import * as Machine from "../../setup/Machine.ts"
+import * as TestImage from "../../setup/TestImage.ts"
 
 export type Settings = Readonly<Record<string, string>>
 
@@ -49,6 +52,20 @@ export const on =
           }),
       ),
     )
+
+/** Sets the machine up; gives its engine, and `on` with its settings and an image of its own. */
+export const prepare = (options: { readonly install: boolean }) =>
+  Effect.gen(function* () {
+    const { engine, sandboxImage, environment } = yield* Machine.prepare(options)
+    // Where dockerode looks for it.
+    yield* Effect.sync(() => Object.assign(process.env, engine.environment))
+    const image = yield* TestImage.make(engine, sandboxImage)
+    return {
+      engine,
+      on: (settings: Settings = {}, answered?: (operation: SandboxError["operation"]) => void) =>
+        on({ ...environment, SANDBOX_IMAGE: image, ...settings }, answered),
+    }
+  })
 
 /** A sandbox of the standard template that is removed with the scope. */
 export const acquire = Effect.acquireRelease(
@@ -122,5 +139,3 @@ const identity = Layer.effect(
     }
   }),
 )
-
-const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
