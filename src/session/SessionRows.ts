@@ -11,7 +11,7 @@ import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Outcome } from "../domain/Operation.ts"
 import type { SessionName } from "../domain/Session.ts"
 import { SessionClosed, SessionMoved, SessionNotFound, type Unavailable } from "../domain/SessionError.ts"
-import { type CheckpointOutdated, CheckpointRows, type Prepared } from "../workspace/CheckpointRows.ts"
+import { CheckpointOutdated, CheckpointRows, type Prepared } from "../workspace/CheckpointRows.ts"
 import { decodeOrigin, decodeOutcome, type Ended, type OutcomeRow } from "./StoredOutcome.ts"
 
 export interface Claim {
@@ -280,15 +280,16 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
             ended === undefined
               ? undefined
               : sql`${end(ended.outcome)} WHERE session_id = ${id} AND id = ${ended.operation}`
-          if (yield* checkpoints.commitAtOnce(id, epoch, checkpoint, ending)) return
-          // What was in its way is told, or done, step by step.
+          const attempt = checkpoints.commit(id, epoch, checkpoint, ending)
+          if (yield* attempt) return
+          // What was in its way is told, or taken out of it.
           yield* sql.withTransaction(
             Effect.gen(function* () {
               const owned = yield* sql`
-              SELECT 1 FROM session WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL FOR UPDATE`
+                SELECT 1 FROM session WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL FOR UPDATE`
               yield* refused(id)(owned)
-              yield* checkpoints.commit(id, checkpoint)
-              if (ending !== undefined) yield* ending
+              if (yield* checkpoints.reclaim(id, checkpoint)) return
+              if (!(yield* attempt)) return yield* new CheckpointOutdated()
             }),
           )
         }, answering),

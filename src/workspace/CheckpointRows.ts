@@ -8,7 +8,7 @@ import { answering } from "../database/Database.ts"
 import type { Principal, SessionId } from "../domain/Identity.ts"
 import type { Unavailable } from "../domain/SessionError.ts"
 import { type Change, decodeChanges, type PieceHash } from "./Manifest.ts"
-import type { Place } from "./Packing.ts"
+import type { Pack, Place } from "./Packing.ts"
 
 /** A checkpoint whose contents are kept, and which becomes the session's newest as it is committed. */
 export interface Prepared {
@@ -25,11 +25,8 @@ export interface Prepared {
   /** Of those pieces that were not known when they were kept. */
   readonly places: ReadonlyArray<Place>
   /** A small pack that is kept with the checkpoint's own rows. */
-  readonly pack: { readonly id: string; readonly data: Buffer } | undefined
+  readonly pack: Pack | undefined
 }
-
-/** Pieces of a checkpoint that is committed in one statement, at most. */
-const mostAtOnce = 256
 
 /** It stands on another checkpoint than the newest, or names a piece that is gone: it is to be made again. */
 export class CheckpointOutdated extends Schema.TaggedError<CheckpointOutdated>()("CheckpointOutdated", {}) {
@@ -52,21 +49,21 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
       principal: Principal,
       hashes: ReadonlyArray<PieceHash>,
     ) => Effect.Effect<ReadonlySet<PieceHash>, Unavailable>
-    /** Makes a checkpoint the session's newest, in the transaction of a caller who has locked the session's row. */
-    readonly commit: (
-      session: SessionId,
-      checkpoint: Prepared,
-    ) => Effect.Effect<void, CheckpointOutdated | SqlError.SqlError>
     /**
-     * As `commit`, in one statement that looks for the session's owner itself and does what is `alongside`: nothing at
-     * all where anything is in its way. Says whether it was done.
+     * Makes a checkpoint the session's newest, where this is its owner, and does what is `alongside`: in one statement,
+     * and nothing at all where anything is in its way. Says whether it was done.
      */
-    readonly commitAtOnce: (
+    readonly commit: (
       session: SessionId,
       epoch: number,
       checkpoint: Prepared,
       alongside: Statement.Fragment | undefined,
     ) => Effect.Effect<boolean, SqlError.SqlError>
+    /**
+     * Takes out of the way of a commit what can be: pieces that are condemned are wanted again. Says whether that commit
+     * was done already. To be run in one transaction with the next attempt.
+     */
+    readonly reclaim: (session: SessionId, checkpoint: Prepared) => Effect.Effect<boolean, SqlError.SqlError>
     /** The newest checkpoint of a session; zeros where there is none. */
     readonly newest: (
       session: SessionId,
@@ -107,47 +104,16 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
             (rows) => new Set(rows.map(({ hash }) => hash)),
           ),
 
-        commit: Effect.fnUntraced(function* (session, checkpoint) {
-          const { token, principal, number, base, changes, pieces, places, pack } = checkpoint
-          const newest = yield* sql<{ number: number; token: string }>`
-            SELECT number, token FROM checkpoint WHERE session_id = ${session} ORDER BY number DESC LIMIT 1`
-          if (newest[0]?.token === token) return
-          if ((newest[0]?.number ?? 0) !== number - 1) return yield* new CheckpointOutdated()
-          if (pack !== undefined) {
-            yield* sql`INSERT INTO pack (id, size, data) VALUES (${pack.id}, ${pack.data.length}, ${pack.data})`
-          }
-          if (places.length > 0) yield* sql`${inserted(principal, places)} ${orKept}`
-          if (pieces.size > 0) {
-            // What was condemned is wanted again, and what is wanted cannot be condemned before this commits.
-            yield* sql`
-              UPDATE piece SET condemned_at = NULL
-              WHERE principal = ${principal} AND ${isOneOf(pieces)} AND condemned_at IS NOT NULL`
-            const kept = yield* sql<{ count: number }>`
-              WITH kept AS (
-                SELECT hash FROM piece WHERE principal = ${principal} AND ${isOneOf(pieces)} ORDER BY hash FOR SHARE
-              ), named AS (
-                INSERT INTO piece_use (session_id, base, principal, hash)
-                SELECT ${session}, ${base}, ${principal}, hash FROM kept
-                ON CONFLICT DO NOTHING
-              )
-              SELECT count(*)::int AS count FROM kept`
-            if (kept[0]?.count !== pieces.size) return yield* new CheckpointOutdated()
-          }
+        reclaim: Effect.fnUntraced(function* (session, { token, principal, pieces }) {
           yield* sql`
-            INSERT INTO checkpoint (session_id, number, base, token, changes)
-            VALUES (${session}, ${number}, ${base}, ${token}, ${changes})`
-          if (base === number) {
-            // The one before stays, with all that stands on it.
-            yield* sql`
-              DELETE FROM checkpoint WHERE session_id = ${session} AND base <
-                (SELECT base FROM checkpoint WHERE session_id = ${session} AND number = ${number - 1})`
-          }
-          yield* sql`UPDATE session SET head = ${number}, unsaved = false WHERE id = ${session}`
+            UPDATE piece SET condemned_at = NULL
+            WHERE principal = ${principal} AND ${isOneOf(pieces)} AND condemned_at IS NOT NULL`
+          const done = yield* sql`SELECT 1 FROM checkpoint WHERE session_id = ${session} AND token = ${token}`
+          return done.length > 0
         }),
 
-        commitAtOnce: Effect.fnUntraced(function* (session, epoch, checkpoint, alongside) {
+        commit: Effect.fnUntraced(function* (session, epoch, checkpoint, alongside) {
           const { token, principal, number, base, changes, pieces, places, pack } = checkpoint
-          if (base === number || pieces.size > mostAtOnce) return false
           const own = new Set(places.map(({ hash }) => hash))
           const others = [...pieces].filter((hash) => !own.has(hash))
           const isFree = sql`(SELECT done FROM free)`
@@ -177,7 +143,15 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
             ), noted AS (
               INSERT INTO checkpoint (session_id, number, base, token, changes)
               SELECT ${session}, ${number}, ${base}, ${token}, ${changes} WHERE ${isFree}
-            ), headed AS (
+            ), ${
+              base < number
+                ? sql``
+                : // The one before stays, with all that stands on it.
+                  sql`dropped AS (
+                    DELETE FROM checkpoint WHERE session_id = ${session} AND ${isFree} AND base <
+                      (SELECT base FROM checkpoint WHERE session_id = ${session} AND number = ${number - 1})
+                  ),`
+            } headed AS (
               UPDATE session SET head = ${number}, unsaved = false WHERE id = ${session} AND ${isFree}
             ) ${alongside === undefined ? sql`` : sql`, beside AS (${alongside} AND ${isFree})`}
             SELECT 1 FROM free WHERE done`

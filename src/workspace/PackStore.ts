@@ -13,7 +13,6 @@ export class StoreFailed extends Schema.TaggedError<StoreFailed>()("StoreFailed"
   override get message() {
     return `The workspace store failed: ${this.reason}.`
   }
-  readonly next = "Try again; if it stays so, the operator must look at the store."
 }
 
 /** The store is not the one that the cluster's files are in, or cannot be used. */

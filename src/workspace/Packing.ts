@@ -21,7 +21,8 @@ export interface Place {
   readonly deflated: boolean
 }
 
-interface Pack {
+/** A pack that is not written yet. */
+export interface Pack {
   readonly id: string
   readonly data: Buffer
 }
@@ -89,7 +90,10 @@ export const make = (
   }
 }
 
-/** Bytes up to which little is made of a pack; also those up to which compressing is done at once, and of the sample that tells whether a larger piece would shrink. */
+/**
+ * Bytes up to which little is made of a pack; also those up to which compressing is done at once, and of the sample that
+ * tells whether a larger piece would shrink.
+ */
 const small = 16 * 1024
 
 /** Pieces that are kept unasked, at most. */
