@@ -271,10 +271,8 @@ export const SnapshotReply = Schema.Struct({
   cursor: SnapshotCursor,
   /** All files came, and what did not come is gone. */
   whole: Schema.Boolean,
-  entries: Count,
   /** Files that were being written while they were read. */
   unstable: Count,
-  bytes: Count,
 })
 
-export const RestoreReply = Schema.Struct({ cursor: SnapshotCursor, entries: Count })
+export const RestoreReply = Schema.Struct({ cursor: SnapshotCursor })

@@ -21,7 +21,6 @@ export class Receiving {
   private open: { readonly fd: number; readonly entry: EntryRecord; position: number } | undefined
   /** Folders get their permissions last: one may be that nothing can be put in. */
   private readonly folders: Array<{ readonly path: string | Buffer; readonly mode: number }> = []
-  entries = 0
 
   /** Folders, by what paths in records begin with. */
   constructor(roots: ReadonlyMap<string, string>) {
@@ -71,7 +70,6 @@ export class Receiving {
     const path = `${root}/${parts.join("/")}`
     const place = placeOf(path)
     this.close()
-    this.entries++
     if (kind === "file") {
       const fd = inFolder(path, () => openSync(place, "wx", 0o600))
       this.open = { fd, entry, position: 0 }
@@ -88,15 +86,14 @@ export class Receiving {
     if (open === undefined) throw new Refusal("aborted")
     // What is zero takes no room: a file may have had a hole there.
     for (let at = 0; at < bytes.length;) {
-      const isZero = (from: number) => zeros.equals(bytes.subarray(from, from + block))
       let end = at
-      while (end < bytes.length && !isZero(end)) end = Math.min(end + block, bytes.length)
+      while (end < bytes.length && !isZero(bytes, end)) end = Math.min(end + block, bytes.length)
       for (let from = at; from < end;) {
         const written = writeSync(open.fd, bytes, from, end - from, open.position)
         from += written
         open.position += written
       }
-      for (at = end; at < bytes.length && isZero(at); at += block) open.position += block
+      for (at = end; at < bytes.length && isZero(bytes, at); at += block) open.position += block
     }
   }
 }
@@ -104,6 +101,9 @@ export class Receiving {
 /** As much as takes room by itself. */
 const block = 4096
 const zeros = Buffer.alloc(block)
+
+/** Whether a whole block of zeros begins there. */
+const isZero = (bytes: Buffer, from: number) => zeros.equals(bytes.subarray(from, from + block))
 
 const placeOf = (path: string) => (isPlain(path) ? path : bytesOf(path))
 

@@ -4,6 +4,7 @@
  * the file begun.
  */
 import { ProtocolError } from "../Frame.ts"
+import { parse } from "../Messages.ts"
 
 /** A file, folder or link. `modified` is in milliseconds since 1970, `size` in bytes, `target` where a link leads. */
 export interface EntryRecord {
@@ -102,13 +103,5 @@ export class RecordReader {
   /** Whether the stream may end here. */
   get isBetween() {
     return this.left < 0 && this.filled === 0
-  }
-}
-
-const parse = (bytes: Buffer): unknown => {
-  try {
-    return JSON.parse(bytes.toString())
-  } catch {
-    throw new ProtocolError("a record is no JSON")
   }
 }

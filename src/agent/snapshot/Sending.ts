@@ -46,7 +46,7 @@ export class Sending {
   private readonly slices = new Slices(Infinity)
   /** Of the root that is looked at. */
   private device = 0
-  entries = 0
+  private entries = 0
   /** A file has another name, under which it may have changed as well. */
   hasLinks = false
   /** Files that were being written all the time. */
@@ -79,7 +79,11 @@ export class Sending {
     const name = parts.pop()!
     const into = async (folder: Folder, rest: ReadonlyArray<string>): Promise<void> => {
       const [part, ...others] = rest
-      if (part !== undefined) return this.inside(folder, part, (inner) => into(inner, others))
+      if (part !== undefined) {
+        const stats = lstatSync(at(folder, part))
+        if (stats.dev !== this.device) return
+        return this.inside(folder, part, stats, (inner) => into(inner, others))
+      }
       await this.writer.json(Kind.gone, { path: whole })
       await this.entry(folder, name, whole, parts.length)
     }
@@ -107,10 +111,8 @@ export class Sending {
   }
 
   /** Opens a folder for as long as `use` takes; one that its owner may not look into may be until then. */
-  private async inside(parent: Folder, name: string, use: (folder: Folder) => Promise<void>) {
+  private async inside(parent: Folder, name: string, stats: Stats, use: (folder: Folder) => Promise<void>) {
     const place = at(parent, name)
-    const stats = lstatSync(place)
-    if (stats.dev !== this.device) return
     const isClosed = stats.isDirectory() && (stats.mode & 0o500) !== 0o500
     if (isClosed) chmodSync(place, (stats.mode & 0o7777) | 0o500)
     const fd = openSync(place, folderFlags)
@@ -138,7 +140,7 @@ export class Sending {
         this.count()
         await this.file(place, path, mode)
       } else if (stats.isDirectory()) {
-        await this.inside(folder, name, async (inner) => {
+        await this.inside(folder, name, stats, async (inner) => {
           this.count()
           await this.writer.json(Kind.entry, { path, kind: "directory", mode })
           await this.contents(inner, path, depth + 1)
@@ -154,7 +156,7 @@ export class Sending {
 
   private async file(place: string | Buffer, path: string, mode: number) {
     for (let attempt = 1; ; attempt++) {
-      const fd = openReadable(place, fileFlags, mode)
+      const fd = openReadable(place, mode)
       try {
         const before = fstatSync(fd)
         if (!before.isFile()) return
@@ -198,13 +200,13 @@ export class Sending {
 }
 
 /** Opens what its owner may read once its permissions allow it, which is then undone. */
-const openReadable = (place: string | Buffer, flags: number, mode: number) => {
+const openReadable = (place: string | Buffer, mode: number) => {
   try {
-    return openSync(place, flags)
+    return openSync(place, fileFlags)
   } catch (error) {
     if (codeOf(error) !== "EACCES") throw error
     chmodSync(place, mode | 0o400)
-    const fd = openSync(place, flags)
+    const fd = openSync(place, fileFlags)
     fchmodSync(fd, mode)
     return fd
   }

@@ -39,14 +39,7 @@ export class Snapshots {
     }
     if (whole) for (const root of this.roots) await sending.below(root)
     await writer.flush()
-    const { entries, unstable } = sending
-    return {
-      cursor: changes.map(({ cursor }) => cursor).join("|"),
-      whole,
-      entries,
-      unstable,
-      bytes: transfer.sent,
-    }
+    return { cursor: cursorOf(changes), whole, unstable: sending.unstable }
   }
 
   async restore(_: Restore, transfer: Transfer): Promise<typeof RestoreReply.Type> {
@@ -57,10 +50,13 @@ export class Snapshots {
     } finally {
       receiving.close()
     }
-    const cursors = await Promise.all(this.roots.map(({ watch }) => watch.begin()))
-    return { cursor: cursors.map(({ cursor }) => cursor).join("|"), entries: receiving.entries }
+    return { cursor: cursorOf(await Promise.all(this.roots.map(({ watch }) => watch.begin()))) }
   }
 }
+
+/** One of all roots. */
+const cursorOf = (roots: ReadonlyArray<{ readonly cursor: string }>) =>
+  roots.map(({ cursor }) => cursor).join("|")
 
 /** Those that are below no other: what is below one comes with it. */
 const outermost = (paths: ReadonlyArray<string>) => {
