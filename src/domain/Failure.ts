@@ -16,6 +16,9 @@ export interface Explained {
   readonly code?: string
 }
 
+/** What went wrong in words, whatever was thrown. */
+export const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
 /** A failure that was carried as data, as an error again. */
 export const explained = (failure: Failure): Explained => ({ _tag: failure.code, ...failure })
 

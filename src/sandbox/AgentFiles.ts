@@ -157,8 +157,9 @@ const performing =
       )
 
     const { send, receive, limit = 0, isShort = false } = transfer
+    // Where its caller may not be interrupted, what is raced and timed here still has to be: it would never end.
     if (send === undefined && receive === undefined) {
-      return patiently(answered(0))
+      return Effect.interruptible(patiently(answered(0)))
     }
     const streamed = Effect.acquireUseRelease(
       Effect.sync(() => new Line(link)),
@@ -180,7 +181,7 @@ const performing =
         }),
       (line) => Effect.sync(() => line.channel.close()),
     )
-    return isShort ? patiently(streamed) : streamed
+    return Effect.interruptible(isShort ? patiently(streamed) : streamed)
   }
 
 /** The channel of one operation. */

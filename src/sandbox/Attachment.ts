@@ -2,6 +2,7 @@
 import { Deferred, Effect } from "effect"
 import type { Duplex } from "node:stream"
 import { mark, MarkFinder } from "../agent/Frame.ts"
+import { messageOf } from "../domain/Failure.ts"
 import type { ContainerId } from "../domain/Identity.ts"
 import { Docker } from "./Docker.ts"
 import { EngineStream } from "./EngineStream.ts"
@@ -61,7 +62,7 @@ export const open = Effect.fnUntraced(function* (
     try {
       output.push(chunk)
     } catch (error) {
-      finish(error instanceof Error ? error.message : String(error))
+      finish(messageOf(error))
     }
   })
   stream.on("error", (error) => finish(error.message))

@@ -203,7 +203,6 @@ export const make = ({
         Effect.zipRight(compact),
         lock.withPermits(1),
         Effect.ensuring(Effect.sync(() => saving--)),
-        Effect.interruptible,
         Effect.forkDaemon,
       )
       const state = yield* Deferred.await(result).pipe(
@@ -225,7 +224,7 @@ export const make = ({
         ? Effect.void
         : Effect.asVoid(
             save(sandbox, { commit: (_, checkpoint) => commitAlone(checkpoint), finish: () => Effect.void }),
-          ).pipe(lock.withPermits(1), Effect.interruptible),
+          ).pipe(lock.withPermits(1)),
 
     isOff: patience === undefined,
     state: standing,

@@ -81,9 +81,9 @@ export const make = (
         yield* rows
           .bind(id, claim.current.epoch, made.id)
           .pipe(Effect.onError(() => sandboxes.remove(made.id)))
-        yield* Effect.interruptible(files.enter(made)).pipe(
-          Effect.onError(() => Effect.zipRight(sandboxes.remove(made.id), Effect.ignore(unbind))),
-        )
+        yield* files
+          .enter(made)
+          .pipe(Effect.onError(() => Effect.zipRight(sandboxes.remove(made.id), Effect.ignore(unbind))))
         sandbox = made
       }
       use(changes)

@@ -1,5 +1,6 @@
 /** Saves the files of a session's sandbox, and makes them anew in another one. */
 import { Cause, Context, Data, Effect, Layer, Schema } from "effect"
+import { messageOf } from "../domain/Failure.ts"
 import { type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import type { FileError, SandboxLost } from "../domain/SandboxError.ts"
 import type { Unavailable } from "../domain/SessionError.ts"
@@ -110,7 +111,7 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
                   if (assembly.waiting >= packSize) yield* keep
                 }).pipe(Effect.catchAllCause((cause) => Effect.sync(() => (failure = Cause.squash(cause))))),
             )
-            if (failure !== undefined) return yield* new NotSaved({ reason: reasonOf(failure) })
+            if (failure !== undefined) return yield* new NotSaved({ reason: messageOf(failure) })
             if (!assembly.isWhole) return yield* new NotSaved({ reason: "a file is not whole" })
             yield* keep
             const { changes } = assembly
@@ -137,7 +138,7 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
               place: { number, base, cursor: reply.cursor },
             }
           },
-          Effect.catchAll((error) => Effect.fail(new NotSaved({ reason: reasonOf(error) }))),
+          Effect.mapError((error) => new NotSaved({ reason: messageOf(error) })),
         ),
 
         restore: Effect.fn("Checkpoints.restore")(function* (principal, session, number, sandbox) {
@@ -184,8 +185,3 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
 
 /** What an agent may send: all that the folders can hold, and the names. */
 const maxBytes = ({ workspace, home }: Template) => 2 * (workspace + home) + 256 * 1024 * 1024
-
-const reasonOf = (error: unknown): string => {
-  if (error instanceof Error) return error.message
-  return String(error)
-}

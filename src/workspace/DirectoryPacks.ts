@@ -7,6 +7,9 @@ import { Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { codeOf } from "../agent/files/Refusal.ts"
+import { unless } from "../agent/files/Workspace.ts"
+import { messageOf } from "../domain/Failure.ts"
 import { ofRows, PackStore, StoreFailed, StoreUnusable } from "./PackStore.ts"
 
 const idFile = "codegen-mcp-store"
@@ -18,7 +21,7 @@ export const layer = (folder: string) =>
       const sql = yield* SqlClient.SqlClient
       const id = yield* identify(folder)
       const attempt = <A>(run: () => Promise<A>) =>
-        Effect.tryPromise({ try: run, catch: (error) => new StoreFailed({ reason: reasonOf(error) }) })
+        Effect.tryPromise({ try: run, catch: (error) => new StoreFailed({ reason: messageOf(error) }) })
       const placeOf = (pack: string) => join(folder, pack.slice(-2), pack)
 
       return {
@@ -60,7 +63,7 @@ const identify = Effect.fn("DirectoryPacks.identify")(function* (folder: string)
   const sql = yield* SqlClient.SqlClient
   const unusable = (problem: string) => new StoreUnusable({ store: folder, problem })
   const attempt = <A>(run: () => Promise<A>) =>
-    Effect.tryPromise({ try: run, catch: (error) => unusable(reasonOf(error)) })
+    Effect.tryPromise({ try: run, catch: (error) => unusable(messageOf(error)) })
   yield* attempt(() => mkdir(folder, { recursive: true }))
   const read = attempt(() => readFile(join(folder, idFile), "utf8").catch(unlessMissing))
   const found = (yield* read)?.trim()
@@ -89,9 +92,7 @@ const identify = Effect.fn("DirectoryPacks.identify")(function* (folder: string)
 /** In one step and durably, with the name. */
 const write = async (place: string, data: Buffer) => {
   const temporary = `${place}.${randomBytes(4).toString("hex")}`
-  await mkdir(dirname(place)).catch((error: unknown) => {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error
-  })
+  await mkdir(dirname(place)).catch(unless("EEXIST"))
   try {
     const file = await open(temporary, "wx", 0o600)
     try {
@@ -110,8 +111,6 @@ const write = async (place: string, data: Buffer) => {
 }
 
 const unlessMissing = (error: unknown) => {
-  if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
+  if (codeOf(error) === "ENOENT") return undefined
   throw error
 }
-
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
