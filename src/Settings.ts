@@ -3,7 +3,7 @@
  * `--help` prints this list; nothing else in src reads the environment, but dockerode DOCKER_HOST.
  */
 import { Config, LogLevel, Option, Redacted } from "effect"
-import { bytes, count, duration, list, optional, port, setting, text } from "./domain/Setting.ts"
+import { bytes, count, duration, list, optional, port, separated, setting, text } from "./domain/Setting.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -35,9 +35,23 @@ export const settings = {
   runnerHost: text(
     "RUNNER_HOST",
     "127.0.0.1",
-    "address on which the other nodes reach this one; loopback only",
+    "address on which the other nodes reach this one; off loopback needs CLUSTER_SECRET",
   ),
   runnerPort: port("RUNNER_PORT", 34431, "port on which the other nodes reach this one"),
+  clusterSecret: setting(
+    "CLUSTER_SECRET",
+    (name) =>
+      separated.pipe(
+        Config.validate({
+          message: "each secret has at least 32 characters; `openssl rand -hex 32` makes one",
+          validation: (secrets) => secrets.every((secret) => secret.length >= 32),
+        }),
+        Config.map(Redacted.make),
+        Config.nested(name),
+      ),
+    { value: Redacted.make<ReadonlyArray<string>>([]), text: "unset" },
+    "what the nodes of a cluster share, and nobody else: they talk by TLS with a key of it; several, separated by commas, are all accepted, and the first is used",
+  ),
   apiTokens: list(
     "API_TOKENS",
     "bearer tokens as `id:sha256`, separated by commas; each id is a principal of its own, sha256 is the token's hash in hex",

@@ -53,8 +53,8 @@ export interface LocalCluster {
   readonly freeze: (id: string) => Effect.Effect<void, StartError>
   /** SIGCONT: the node goes on. */
   readonly thaw: (id: string) => Effect.Effect<void, StartError>
-  /** Starts one more node, or one with the id of a dead one; gives its id. */
-  readonly addNode: (id?: string) => Effect.Effect<string, StartError>
+  /** Starts one more node, or one with the id of a dead one, and settings of its own; gives its id. */
+  readonly addNode: (id?: string, env?: Readonly<Record<string, string>>) => Effect.Effect<string, StartError>
   /** Ends when the balancer has ended, with what it said last. */
   readonly balancerEnded: Effect.Effect<never, StartError>
 }
@@ -77,11 +77,11 @@ export const start = (options: LocalClusterOptions): Effect.Effect<LocalCluster,
     const balancer = yield* startBalancer(options, stateFile, runFolder)
     const nodeScope = yield* Scope.fork(scope, ExecutionStrategy.parallel)
     const closing = yield* Ref.make(false)
-    const startNode = (id: string) =>
+    const startNode = (id: string, env: Readonly<Record<string, string>> = {}) =>
       LocalNode.start({
         id,
         databaseUrl: options.databaseUrl,
-        settings,
+        settings: { ...settings, ...env },
         runFolder,
         program: options.program,
       }).pipe(
@@ -115,11 +115,11 @@ export const start = (options: LocalClusterOptions): Effect.Effect<LocalCluster,
       })
     const signal = (name: NodeJS.Signals) => (id: string) =>
       Effect.flatMap(child(id), (node) => node.signal(name))
-    const addNode = (wanted?: string) =>
+    const addNode = (wanted?: string, env?: Readonly<Record<string, string>>) =>
       Effect.gen(function* () {
         const state = yield* StateFile.read(stateFile)
         const id = wanted ?? freshId(state)
-        const node = yield* startNode(id)
+        const node = yield* startNode(id, env)
         yield* StateFile.update(stateFile, (state) => withNode(state, node.entry))
         return id
       })

@@ -43,11 +43,11 @@ export const start = (options: LocalNodeOptions): Effect.Effect<LocalNode, Start
       cwd: Project.root,
       env: {
         ...process.env,
+        RUNNER_HOST: "127.0.0.1",
         ...options.settings,
         DATABASE_URL: options.databaseUrl,
         HTTP_HOST: "127.0.0.1",
         HTTP_PORT: String(http),
-        RUNNER_HOST: "127.0.0.1",
         RUNNER_PORT: String(runner),
         DATA_DIR: join(options.runFolder, options.id),
         NODE_ID: options.id,

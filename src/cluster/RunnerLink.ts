@@ -1,27 +1,22 @@
 /**
- * How nodes reach each other: `NodeClusterSocket.layer` of @effect/platform-node put together again with
- * TCP_NODELAY on both ends, which the original leaves off (a remote call would wait for Nagle's timer).
- * The link has neither authentication nor encryption, so a port off loopback is refused at start.
+ * How nodes reach each other: `NodeClusterSocket.layer` of @effect/platform-node put together again with sockets of
+ * our own, because the original has neither authentication nor encryption, and leaves Nagle's delay on.
  */
 import { RunnerHealth, Runners, ShardingConfig, SocketRunner } from "@effect/cluster"
-import { Socket } from "@effect/platform"
-import { NodeSocket, NodeSocketServer } from "@effect/platform-node"
+import { Socket, SocketServer } from "@effect/platform"
 import { RpcClient, RpcSerialization } from "@effect/rpc"
 import { Effect, Layer, Option } from "effect"
 import { settings } from "../Settings.ts"
+import { linkKeys } from "./LinkKeys.ts"
+import { dial, listen } from "./RunnerSocket.ts"
 
 const clientProtocol = Layer.effect(
   Runners.RpcClientProtocol,
   Effect.gen(function* () {
     const serialization = yield* RpcSerialization.RpcSerialization
+    const [key] = yield* linkKeys
     return Effect.fnUntraced(function* (address) {
-      const socket = yield* NodeSocket.makeNet({
-        host: address.host,
-        port: address.port,
-        openTimeout: "1 second",
-        timeout: 5500,
-        noDelay: true,
-      })
+      const socket = yield* dial(address, key)
       return yield* RpcClient.makeProtocolSocket().pipe(
         Effect.provideService(Socket.Socket, socket),
         Effect.provideService(RpcSerialization.RpcSerialization, serialization),
@@ -30,10 +25,11 @@ const clientProtocol = Layer.effect(
   }),
 )
 
-const socketServer = Layer.unwrapEffect(
-  Effect.map(ShardingConfig.ShardingConfig, (config) => {
-    const { host, port } = Option.getOrThrow(config.runnerAddress)
-    return NodeSocketServer.layer({ host, port, noDelay: true })
+const socketServer = Layer.scoped(
+  SocketServer.SocketServer,
+  Effect.gen(function* () {
+    const { runnerAddress } = yield* ShardingConfig.ShardingConfig
+    return yield* listen(Option.getOrThrow(runnerAddress), yield* linkKeys)
   }),
 )
 

@@ -14,6 +14,7 @@ import { origin } from "./migrations/0003_origin.ts"
 import { clientState } from "./migrations/0004_client_state.ts"
 import { connectionsOfPrincipal } from "./migrations/0005_connections_of_principal.ts"
 import { checkpoints } from "./migrations/0006_checkpoints.ts"
+import { linkKeys } from "./migrations/0007_link_keys.ts"
 import * as PreparedPool from "./PreparedPool.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
@@ -109,6 +110,7 @@ const migrate = exclusively(
       "0004_client_state": clientState,
       "0005_connections_of_principal": connectionsOfPrincipal,
       "0006_checkpoints": checkpoints,
+      "0007_link_keys": linkKeys,
     }),
   }),
 )

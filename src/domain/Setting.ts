@@ -32,6 +32,14 @@ export const optional = (name: string, meaning: string) =>
     meaning,
   )
 
+/** What stands between commas. */
+export const separated: Config.Config<ReadonlyArray<string>> = Config.map(Config.string(), (value) =>
+  value
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== ""),
+)
+
 export const list = (
   name: string,
   meaning: string,
@@ -39,15 +47,7 @@ export const list = (
 ): Setting<ReadonlyArray<string>> =>
   setting(
     name,
-    (name) =>
-      Config.string(name).pipe(
-        Config.map((value) =>
-          value
-            .split(",")
-            .map((part) => part.trim())
-            .filter((part) => part !== ""),
-        ),
-      ),
+    (name) => Config.nested(separated, name),
     { value, text: value.length === 0 ? "none" : value.join(",") },
     meaning,
   )

@@ -3,7 +3,8 @@
  * node id ends the incarnations before it; one that finds itself ended in that way leaves.
  */
 import { SqlClient } from "@effect/sql"
-import { Context, Effect, Fiber, Layer, Schedule, Schema } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Schedule, Schema } from "effect"
+import { linkKeys } from "../cluster/LinkKeys.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import { Docker } from "../sandbox/Docker.ts"
@@ -17,6 +18,22 @@ export class NodeReplaced extends Schema.TaggedError<NodeReplaced>()("NodeReplac
     return `Another process was started as node ${this.node}; give each node a NODE_ID or DATA_DIR of its own.`
   }
 }
+
+/** Another node of the cluster could not talk with this one. */
+export class SecretDiffers extends Schema.TaggedError<SecretDiffers>()("SecretDiffers", {
+  other: Schema.String,
+}) {
+  override get message() {
+    return `${this.other}, a node of this cluster, does not share this node's CLUSTER_SECRET. Give all nodes the same; to change it, let all accept the new one before any uses it first.`
+  }
+}
+
+/** Whether each accepts the key that the other dials with. */
+const understand = (ours: ReadonlyArray<string>, theirs: ReadonlyArray<string>) =>
+  accepts(ours, theirs) && accepts(theirs, ours)
+
+const accepts = (keys: ReadonlyArray<string>, [dialled]: ReadonlyArray<string>) =>
+  dialled === undefined ? keys.length === 0 : keys.includes(dialled)
 
 export class Heartbeat extends Context.Tag("codegen-mcp/node/Heartbeat")<
   Heartbeat,
@@ -34,11 +51,23 @@ export const layer = Layer.scoped(
     const { engine } = yield* Docker
     const { node, incarnation } = yield* NodeIdentity
     const interval = yield* settings.heartbeat.config
+    const expiry = Duration.toSeconds(yield* settings.nodeExpiry.config)
+    const keys = (yield* linkKeys).map(({ identity }) => identity)
+    const register = sql`
+      INSERT INTO node (incarnation, id, engine, link_keys)
+      VALUES (${incarnation}, ${node}, ${engine}, ${keys}::text[])`
 
     yield* sql.withTransaction(
       Effect.gen(function* () {
+        // Of two that start at once, the second sees the first.
+        yield* sql`LOCK TABLE node IN SHARE ROW EXCLUSIVE MODE`
         yield* sql`UPDATE node SET ended_at = now() WHERE id = ${node} AND ended_at IS NULL`
-        yield* sql`INSERT INTO node (incarnation, id, engine) VALUES (${incarnation}, ${node}, ${engine})`
+        const others = yield* sql<{ id: string; keys: ReadonlyArray<string> }>`
+          SELECT id, link_keys AS keys FROM node
+          WHERE ended_at IS NULL AND seen_at > now() - ${expiry} * interval '1 second'`
+        const stranger = others.find((other) => !understand(keys, other.keys))
+        if (stranger !== undefined) return yield* new SecretDiffers({ other: stranger.id })
+        yield* register
       }),
     )
     yield* Effect.addFinalizer(() =>
@@ -48,8 +77,7 @@ export const layer = Layer.scoped(
       ),
     )
     const beat = sql<{ ended: boolean }>`
-      INSERT INTO node (incarnation, id, engine) VALUES (${incarnation}, ${node}, ${engine})
-      ON CONFLICT (incarnation) DO UPDATE SET seen_at = now() RETURNING ended_at IS NOT NULL AS ended`.pipe(
+      ${register} ON CONFLICT (incarnation) DO UPDATE SET seen_at = now() RETURNING ended_at IS NOT NULL AS ended`.pipe(
       Effect.timeout("5 seconds"),
       Effect.catchAll((error) => Effect.as(Effect.logWarning("no heartbeat", error.message), [])),
       Effect.filterOrFail(

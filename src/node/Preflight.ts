@@ -1,6 +1,7 @@
 /** What can be found wrong before a node starts anything: settings, and ports that somebody else holds. */
 import { type Config, Duration, Effect, Schema } from "effect"
 import { createServer } from "node:net"
+import { linkKeys } from "../cluster/LinkKeys.ts"
 import { isLoopback } from "../domain/Loopback.ts"
 import { Principals } from "../mcp/Principals.ts"
 import { settings } from "../Settings.ts"
@@ -19,9 +20,13 @@ export const check = Effect.gen(function* () {
     return yield* new Refused({ message: `${problem} Set API_TOKENS, or bind 127.0.0.1.` })
   }
   const runnerHost = yield* settings.runnerHost.config
-  if (!isLoopback(runnerHost)) {
-    const problem = `RUNNER_HOST is ${runnerHost}, but the link between nodes is not encrypted.`
-    return yield* new Refused({ message: `${problem} Set it to 127.0.0.1.` })
+  if (["0.0.0.0", "::", "[::]"].includes(runnerHost)) {
+    const problem = `RUNNER_HOST is ${runnerHost}, which the other nodes cannot call.`
+    return yield* new Refused({ message: `${problem} Set it to this machine's address or name.` })
+  }
+  if (!isLoopback(runnerHost) && (yield* linkKeys).length === 0) {
+    const problem = `RUNNER_HOST is ${runnerHost}, but no CLUSTER_SECRET is set: anyone could run code here.`
+    return yield* new Refused({ message: `${problem} Set CLUSTER_SECRET, or bind 127.0.0.1.` })
   }
   for (const [holds, message] of yield* relations) {
     if (!holds) return yield* new Refused({ message })

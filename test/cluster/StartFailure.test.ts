@@ -1,6 +1,8 @@
 /** A node that cannot start says why in one line, with what to do, and leaves nothing. */
 import { assert, layer } from "@effect/vitest"
-import { Cause, Context, Effect, Layer } from "effect"
+import { SqlClient } from "@effect/sql"
+import { PgClient } from "@effect/sql-pg"
+import { Cause, Context, Effect, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import { createServer } from "node:net"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -73,6 +75,8 @@ class Database extends Context.Tag("codegen-mcp/test/StartFailure/Database")<
     Effect.map(TestDatabase.make, (url) => ({ DATABASE_URL: url })),
   )
 }
+
+const secret = "0123456789abcdef0123456789abcdef"
 
 const unused = { DATABASE_URL: "postgres://nobody@127.0.0.1:1/none" }
 
@@ -189,9 +193,41 @@ layer(Database.layer, { excludeTestServices: true })("a node that cannot start",
     }),
   )
 
-  it.scoped("refuses a runner's port beyond loopback", () =>
+  it.scoped(
+    "refuses to serve other nodes beyond loopback without a secret, and where none could call it",
+    () =>
+      Effect.gen(function* () {
+        const open = yield* run({ ...(yield* Database), RUNNER_HOST: "192.0.2.1" })
+        refusesWith(open, "RUNNER_HOST", "CLUSTER_SECRET", /127\.0\.0\.1/)
+        const nowhere = { RUNNER_HOST: "0.0.0.0", CLUSTER_SECRET: secret }
+        refusesWith(
+          yield* run({ ...(yield* Database), ...nowhere }),
+          "RUNNER_HOST",
+          "other nodes cannot call",
+        )
+      }),
+  )
+
+  it.scoped("refuses a secret that could be guessed, and does not show it", () =>
     Effect.gen(function* () {
-      refusesWith(yield* run({ ...(yield* Database), RUNNER_HOST: "0.0.0.0" }), "RUNNER_HOST", /127\.0\.0\.1/)
+      const ended = yield* run({ ...unused, CLUSTER_SECRET: `${secret},hunter2` })
+      refusesWith(ended, "CLUSTER_SECRET", "32 characters", "openssl rand")
+      assert.notInclude(ended.stderr, "hunter2")
+    }),
+  )
+
+  it.scoped("refuses a cluster whose nodes have another secret, or none", () =>
+    Effect.gen(function* () {
+      const DATABASE_URL = yield* TestDatabase.make
+      const context = yield* Layer.build(PgClient.layer({ url: Redacted.make(DATABASE_URL) }))
+      const sql = Context.get(context, SqlClient.SqlClient)
+      // Makes the tables.
+      yield* run({ DATABASE_URL, SANDBOX_IMAGE: "codegen-mcp-none:missing" })
+      yield* sql`INSERT INTO node (incarnation, id, engine) VALUES ('i_1', 'node-open', 'e')`
+      refusesWith(yield* run({ DATABASE_URL, CLUSTER_SECRET: secret }), "node-open", "CLUSTER_SECRET")
+      yield* sql`UPDATE node SET id = 'node-other', link_keys = ARRAY['${sql.literal("0".repeat(32))}']`
+      refusesWith(yield* run({ DATABASE_URL, CLUSTER_SECRET: secret }), "node-other", "CLUSTER_SECRET")
+      refusesWith(yield* run({ DATABASE_URL }), "node-other", "CLUSTER_SECRET")
     }),
   )
 

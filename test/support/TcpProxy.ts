@@ -15,12 +15,12 @@ export interface TcpProxy {
 /** A TCP server, or one on a Unix socket. */
 export type Target = { readonly host: string; readonly port: number } | { readonly path: string }
 
-/** Listens on a port of its own, until the scope closes. */
-export const make = (target: Target) =>
+/** Listens on a port of its own, until the scope closes; tells what it carries, either way. */
+export const make = (target: Target, carries: (data: Buffer) => void = () => undefined) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.async<ReturnType<typeof proxy>>((resume) => {
-        const made = proxy(target)
+        const made = proxy(target, carries)
         made.server.listen(0, "127.0.0.1", () => resume(Effect.succeed(made)))
       }),
       ({ server, sockets }) =>
@@ -50,7 +50,7 @@ export const make = (target: Target) =>
 const reset = (socket: Socket) =>
   socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy()
 
-const proxy = (target: Target) => {
+const proxy = (target: Target, carries: (data: Buffer) => void) => {
   const sockets = new Set<Socket>()
   let mode: "open" | "cut" | "stalled" = "open"
   const keep = (socket: Socket) => {
@@ -66,6 +66,7 @@ const proxy = (target: Target) => {
     keep(upstream)
     const forward = (from: Socket, to: Socket) => {
       from.on("data", (data: Buffer) => {
+        carries(data)
         if (!to.write(data)) {
           from.pause()
           to.once("drain", () => mode !== "stalled" && from.resume())
