@@ -4,7 +4,7 @@ import { ContainerId } from "./Identity.ts"
 
 /** The engine refused or did not answer. Nothing was changed in the workspace. */
 export class SandboxError extends Schema.TaggedError<SandboxError>()("SandboxError", {
-  operation: Schema.Literal("ping", "list", "create", "attach", "start", "inspect", "remove"),
+  operation: Schema.Literal("ping", "list", "create", "attach", "start", "inspect", "unpause", "remove"),
   cause: Schema.Defect,
 }) {
   override get message() {

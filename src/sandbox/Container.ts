@@ -73,16 +73,17 @@ export const start = (id: ContainerId) =>
 
 /** Removes a container with its anonymous volumes; one that is gone already is no error. */
 export const remove = (id: ContainerId) =>
-  Effect.flatMap(Docker, (docker) =>
-    docker
-      .use("remove", (docker) => docker.getContainer(id).remove({ force: true, v: true }))
-      .pipe(
-        Effect.catchIf(
-          (error) => [404, 409].includes(statusOf(error) ?? 0),
-          () => Effect.void,
-        ),
+  Effect.flatMap(Docker, ({ use }) => {
+    const attempt = use("remove", (docker) => docker.getContainer(id).remove({ force: true, v: true })).pipe(
+      Effect.catchIf(
+        (error) => [404, 409].includes(statusOf(error) ?? 0),
+        () => Effect.void,
       ),
-  )
+    )
+    // gVisor does not always end what is paused.
+    const resume = use("unpause", (docker) => docker.getContainer(id).unpause())
+    return Effect.catchAll(attempt, () => Effect.zipRight(Effect.ignore(resume), attempt))
+  })
 
 /** The containers of this cluster on this engine, in any state. */
 export const list = Effect.gen(function* () {
