@@ -172,6 +172,11 @@ export const settings = {
     "postgres",
     "where saved files are kept: `postgres`, or the path of a folder that all nodes share",
   ),
+  checkpointHistory: duration(
+    "CHECKPOINT_HISTORY",
+    "7 days",
+    "time for which checkpoints are kept that the newest does not stand on, to fall back on; the last 128 at most",
+  ),
   garbageGrace: duration(
     "GARBAGE_GRACE",
     "10 minutes",

@@ -15,6 +15,7 @@ import { clientState } from "./migrations/0004_client_state.ts"
 import { connectionsOfPrincipal } from "./migrations/0005_connections_of_principal.ts"
 import { checkpoints } from "./migrations/0006_checkpoints.ts"
 import { linkKeys } from "./migrations/0007_link_keys.ts"
+import { damaged } from "./migrations/0008_damaged.ts"
 import * as PreparedPool from "./PreparedPool.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
@@ -111,6 +112,7 @@ const migrate = exclusively(
       "0005_connections_of_principal": connectionsOfPrincipal,
       "0006_checkpoints": checkpoints,
       "0007_link_keys": linkKeys,
+      "0008_damaged": damaged,
     }),
   }),
 )

@@ -52,6 +52,8 @@ export class Interrupted extends Schema.TaggedError<Interrupted>()("Interrupted"
   readonly next = "Look at the workspace (list_files), then decide whether to run it again."
 }
 
+const lookAgain = "Look at the workspace (list_files), do again what is missing, then repeat the call."
+
 /** Files were in a sandbox that is gone, and saved nowhere. Said once; the next call works with what was saved. */
 export class WorkspaceLost extends Schema.TaggedError<WorkspaceLost>()("WorkspaceLost", {
   /** None: nothing was ever saved. */
@@ -65,10 +67,19 @@ export class WorkspaceLost extends Schema.TaggedError<WorkspaceLost>()("Workspac
     return `The session's sandbox was lost; this call was not run, and ${left}.`
   }
   get next() {
-    return this.checkpoint === null
-      ? "Write the files again, then repeat the call."
-      : "Look at the workspace (list_files), do again what is missing, then repeat the call."
+    return this.checkpoint === null ? "Write the files again, then repeat the call." : lookAgain
   }
+}
+
+/** The newest checkpoint is damaged, and the session goes on with an older one. Said once; the next call works with it. */
+export class FilesReverted extends Schema.TaggedError<FilesReverted>()("FilesReverted", {
+  damaged: Schema.Int,
+  checkpoint: Schema.Int,
+}) {
+  override get message() {
+    return `Checkpoint ${this.damaged}, the session's newest, is damaged in the workspace store. This call was not run, and the workspace is that of checkpoint ${this.checkpoint} again: what changed later is lost.`
+  }
+  readonly next = lookAgain
 }
 
 /** The id names an operation with another tool or other arguments. */

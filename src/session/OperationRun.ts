@@ -44,6 +44,7 @@ const nothingRan = new Set([
   "session_closed",
   "unknown_template",
   "not_restored",
+  "files_reverted",
 ])
 
 export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: OperationContext) => {

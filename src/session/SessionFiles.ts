@@ -5,13 +5,25 @@
 import { Data, Deferred, type Duration, Effect } from "effect"
 import type { ContainerId, SessionId } from "../domain/Identity.ts"
 import type { SandboxLost } from "../domain/SandboxError.ts"
-import type { SessionClosed, SessionMoved, Unavailable, UnknownTemplate } from "../domain/SessionError.ts"
+import {
+  FilesReverted,
+  type SessionClosed,
+  type SessionMoved,
+  type Unavailable,
+  type UnknownTemplate,
+} from "../domain/SessionError.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Template } from "../sandbox/Templates.ts"
 import type { CheckpointState } from "../tools/Tool.ts"
 import type { CheckpointOutdated, Prepared } from "../workspace/CheckpointRows.ts"
-import { type Checkpoints, type NotRestored, NotSaved, type Place } from "../workspace/Checkpoints.ts"
+import {
+  type CheckpointDamaged,
+  type Checkpoints,
+  NotRestored,
+  NotSaved,
+  type Place,
+} from "../workspace/Checkpoints.ts"
 import type { Claim, SessionRows } from "./SessionRows.ts"
 
 /** Checkpoints that stand on each other, at most: a restore reads them all. */
@@ -30,7 +42,12 @@ interface Recording {
 
 export interface SessionFiles {
   /** Brings the session's files into a new sandbox. */
-  readonly enter: (sandbox: Sandbox) => Effect.Effect<void, NotRestored | SandboxLost | Unavailable>
+  readonly enter: (
+    sandbox: Sandbox,
+  ) => Effect.Effect<
+    void,
+    FilesReverted | NotRestored | SandboxLost | SessionMoved | SessionClosed | Unavailable
+  >
   /** Saves what the sandbox of an operation holds, if it had one, and records with it how the operation ended. */
   readonly end: (sandbox: Sandbox | undefined, record: Recording) => Effect.Effect<CheckpointState>
   /** Saves what the sandbox holds, as no operation's end. */
@@ -146,12 +163,13 @@ export const make = ({
 
   const compact = Effect.suspend(() => {
     if (place === undefined || place.number - place.base < maxChain) return Effect.void
-    return Effect.flatMap(checkpoints.compact(claim.current.principal, session, place), (saved) =>
-      saved === undefined
+    const { cursor, number } = place
+    return Effect.flatMap(checkpoints.compact(claim.current.principal, session, number), (checkpoint) =>
+      checkpoint === undefined
         ? Effect.void
-        : Effect.map(commitAlone(saved.checkpoint), () => {
-            place = saved.place
-            claim.current = { ...claim.current, head: saved.place.number }
+        : Effect.map(commitAlone(checkpoint), () => {
+            place = { number: checkpoint.number, base: checkpoint.base, cursor }
+            claim.current = { ...claim.current, head: checkpoint.number }
           }),
     )
   }).pipe(
@@ -163,6 +181,20 @@ export const make = ({
     ),
   )
 
+  /** Goes on from an older checkpoint, which its caller is told. */
+  const goBack = Effect.fnUntraced(function* (damaged: CheckpointDamaged) {
+    const { checkpoint, from } = yield* checkpoints.salvage(claim.current.principal, session, damaged)
+    yield* commitAlone(checkpoint).pipe(
+      Effect.catchTag(
+        "CheckpointOutdated",
+        () => new NotRestored({ checkpoint: from, reason: "it changed" }),
+      ),
+    )
+    claim.current = { ...claim.current, head: checkpoint.number }
+    yield* Effect.logError("the newest checkpoint of a session is damaged", { session, ...damaged, from })
+    return yield* new FilesReverted({ damaged: damaged.checkpoint, checkpoint: from })
+  })
+
   return {
     enter: (sandbox) =>
       Effect.gen(function* () {
@@ -173,7 +205,9 @@ export const make = ({
         place =
           number === 0
             ? { number, base: 0, cursor: undefined }
-            : yield* checkpoints.restore(claim.current.principal, session, number, sandbox)
+            : yield* checkpoints
+                .restore(claim.current.principal, session, number, sandbox)
+                .pipe(Effect.catchTag("CheckpointDamaged", goBack))
         if (number > 0) claim.current = { ...claim.current, head: number }
         entered = sandbox.id
         // What is saved of the sandbox before is there first.

@@ -20,6 +20,7 @@ import {
   type Unavailable,
   type UnknownTemplate,
   type WorkspaceLost,
+  type FilesReverted,
 } from "../domain/SessionError.ts"
 import type { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
@@ -60,6 +61,7 @@ export interface OwnerCall {
     | SandboxLost
     | Capacity
     | UnknownTemplate
+    | FilesReverted
     | NotRestored
     | WorkspaceLost
     | SessionClosed

@@ -3,7 +3,7 @@
  * a checkpoint names it. `Garbage.ts` removes the others.
  */
 import { SqlClient, type SqlError, type Statement } from "@effect/sql"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import { answering } from "../database/Database.ts"
 import type { Principal, SessionId } from "../domain/Identity.ts"
 import type { Unavailable } from "../domain/SessionError.ts"
@@ -68,7 +68,17 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
     readonly newest: (
       session: SessionId,
     ) => Effect.Effect<{ readonly number: number; readonly base: number }, Unavailable>
-    /** What leads to a checkpoint; undefined where it is not there. */
+    /** The bases of a session's checkpoints up to a number, with the newest that stands on each; the newest base first. */
+    readonly bases: (
+      session: SessionId,
+      upTo: number,
+    ) => Effect.Effect<ReadonlyArray<{ readonly base: number; readonly newest: number }>, Unavailable>
+    /** Has the next save that comes upon the contents of these pieces keep them anew. */
+    readonly markDamaged: (
+      principal: Principal,
+      hashes: ReadonlyArray<PieceHash>,
+    ) => Effect.Effect<void, Unavailable>
+    /** What leads to a checkpoint; undefined where it is not there, or cannot be read. */
     readonly chain: (session: SessionId, number: number) => Effect.Effect<Chain | undefined, Unavailable>
     /** Where the principal's pieces are kept, as far as they are. */
     readonly places: (
@@ -92,15 +102,19 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
           ${places.map(({ at }) => at)}::int[], ${places.map(({ stored }) => stored)}::int[],
           ${places.map(({ size }) => size)}::int[], ${places.map(({ deflated }) => deflated)}::bool[]
         ) AS new (hash, pack, at, stored, size, deflated)`
-      /** Where they are known by now, they are wanted again. */
-      const orKept = sql`ON CONFLICT (principal, hash) DO UPDATE SET condemned_at = NULL`
+      /** What is known by now is wanted again, and where it was damaged, it is whole again. */
+      const anew = (column: string) =>
+        sql`${sql(column)} = CASE WHEN piece.damaged THEN excluded.${sql(column)} ELSE piece.${sql(column)} END`
+      const orKept = sql`
+        ON CONFLICT (principal, hash) DO UPDATE SET condemned_at = NULL, damaged = false,
+          ${anew("pack")}, ${anew("at")}, ${anew("stored")}, ${anew("size")}, ${anew("deflated")}`
 
       return {
         known: (principal, hashes) =>
           Effect.map(
             answering(sql<{ hash: PieceHash }>`
               SELECT encode(hash, 'hex') AS hash FROM piece
-              WHERE principal = ${principal} AND ${isOneOf(hashes)}`),
+              WHERE principal = ${principal} AND ${isOneOf(hashes)} AND NOT damaged`),
             (rows) => new Set(rows.map(({ hash }) => hash)),
           ),
 
@@ -122,7 +136,8 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
               SELECT id FROM session WHERE id = ${session} AND epoch = ${epoch} AND closed_at IS NULL FOR UPDATE
             ), kept AS (
               SELECT hash FROM piece
-              WHERE principal = ${principal} AND condemned_at IS NULL AND ${isOneOf(others)} ORDER BY hash FOR SHARE
+              WHERE principal = ${principal} AND condemned_at IS NULL AND NOT damaged AND ${isOneOf(others)}
+              ORDER BY hash FOR SHARE
             ), free AS (
               SELECT EXISTS (SELECT FROM owned) AND (SELECT count(*) FROM kept) = ${others.length} AND coalesce(
                 (SELECT max(number) FROM checkpoint WHERE session_id = ${session}), 0) = ${number - 1} AS done
@@ -165,6 +180,19 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
             ([row]) => row ?? { number: 0, base: 0 },
           ),
 
+        bases: (session, upTo) =>
+          answering(sql<{ base: number; newest: number }>`
+            SELECT base, max(number) AS newest FROM checkpoint
+            WHERE session_id = ${session} AND number <= ${upTo} GROUP BY base ORDER BY base DESC`),
+
+        markDamaged: (principal, hashes) =>
+          hashes.length === 0
+            ? Effect.void
+            : Effect.asVoid(
+                answering(sql`
+                  UPDATE piece SET damaged = true WHERE principal = ${principal} AND ${isOneOf(hashes)}`),
+              ),
+
         chain: Effect.fn("CheckpointRows.chain")(function* (session, number) {
           const rows = yield* answering(sql<{ number: number; base: number; changes: Buffer }>`
             SELECT number, base, changes FROM checkpoint
@@ -174,10 +202,12 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
           const base = rows[0]?.base
           if (base === undefined || rows[0]?.number !== base || rows.at(-1)?.number !== number)
             return undefined
-          const lists = yield* Effect.forEach(rows, ({ changes }) =>
-            Effect.flatten(Effect.promise(() => decodeChanges(changes))),
-          ).pipe(Effect.orDie)
-          return { base, lists }
+          const lists = yield* Effect.option(
+            Effect.forEach(rows, ({ changes }) =>
+              Effect.flatten(Effect.tryPromise(() => decodeChanges(changes))),
+            ),
+          )
+          return Option.isNone(lists) ? undefined : { base, lists: lists.value }
         }),
 
         places: (principal, hashes) =>

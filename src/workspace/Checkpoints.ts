@@ -13,6 +13,7 @@ import { encodeChanges, manifestOf, maxEntries, piecesOf } from "./Manifest.ts"
 import * as Packing from "./Packing.ts"
 import { PackStore, packSize, type StoreFailed } from "./PackStore.ts"
 import { type PieceDamaged, records } from "./Restoring.ts"
+import { newestWhole } from "./Salvage.ts"
 
 /** How large one file may seem; its holes count too. */
 const maxFile = 64 * 1024 * 1024 * 1024
@@ -37,7 +38,13 @@ export interface Saved {
 /** The files could not be saved; they are in the sandbox alone. */
 export class NotSaved extends Data.TaggedError("NotSaved")<{ readonly reason: string }> {}
 
-/** The checkpoint cannot be read from the store as it was put there. The sandbox is to be thrown away. */
+/** The checkpoint is not in the store as it was put there. The sandbox is to be thrown away. */
+export class CheckpointDamaged extends Data.TaggedError("CheckpointDamaged")<{
+  readonly checkpoint: number
+  readonly reason: string
+}> {}
+
+/** The checkpoint could not be brought into the sandbox, which is to be thrown away. */
 export class NotRestored extends Schema.TaggedError<NotRestored>()("NotRestored", {
   checkpoint: Schema.Int,
   reason: Schema.String,
@@ -66,13 +73,22 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
       session: SessionId,
       number: number,
       sandbox: Sandbox,
-    ) => Effect.Effect<Place, NotRestored | SandboxLost | Unavailable>
+    ) => Effect.Effect<Place, CheckpointDamaged | NotRestored | SandboxLost | Unavailable>
+    /**
+     * What a session goes on with whose newest checkpoint is damaged: the newest that is whole, once more, as the one
+     * that follows.
+     */
+    readonly salvage: (
+      principal: Principal,
+      session: SessionId,
+      damaged: CheckpointDamaged,
+    ) => Effect.Effect<{ readonly from: number; readonly checkpoint: Prepared }, NotRestored | Unavailable>
     /** The newest checkpoint once more, as one that names all files, so that none has to read a long way back. */
     readonly compact: (
       principal: Principal,
       session: SessionId,
-      place: Place,
-    ) => Effect.Effect<(Saved & { readonly checkpoint: Prepared }) | undefined, Unavailable>
+      number: number,
+    ) => Effect.Effect<Prepared | undefined, Unavailable>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -86,6 +102,29 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
           .replace(/^\/home\/agent\//, "home/")
           .replace(/\/+$/, ""),
       )
+
+      /** A checkpoint once more, as one that names all files. */
+      const whole = Effect.fn("Checkpoints.whole")(function* (
+        principal: Principal,
+        session: SessionId,
+        of: number,
+        number: number,
+      ) {
+        const chain = yield* rows.chain(session, of)
+        if (chain === undefined) return undefined
+        const changes = [...manifestOf(chain.lists).values()]
+        const checkpoint: Prepared = {
+          token: yield* randomId("p_"),
+          principal,
+          number,
+          base: number,
+          changes: yield* Effect.promise(() => encodeChanges(changes)),
+          pieces: piecesOf(changes),
+          places: [],
+          pack: undefined,
+        }
+        return checkpoint
+      })
 
       return {
         newest: rows.newest,
@@ -142,16 +181,17 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
         ),
 
         restore: Effect.fn("Checkpoints.restore")(function* (principal, session, number, sandbox) {
+          const damaged = (reason: string) => new CheckpointDamaged({ checkpoint: number, reason })
           const refused = (reason: string) => new NotRestored({ checkpoint: number, reason })
           const chain = yield* rows.chain(session, number)
-          if (chain === undefined) return yield* refused("it is not there")
+          if (chain === undefined) return yield* damaged("what it holds is not known any more")
           const manifest = manifestOf(chain.lists)
           const places = yield* rows.places(principal, [...piecesOf(manifest.values())])
           const source = records(manifest, new Map(places.map((place) => [place.hash, place])), store)
           const { cursor } = yield* sandbox.files.restore(source).pipe(
             Effect.catchTags({
               PieceDamaged: ({ hash }: PieceDamaged) =>
-                refused(`the contents ${hash.slice(0, 12)} are damaged`),
+                damaged(`the contents ${hash.slice(0, 12)} are damaged`),
               StoreFailed: ({ reason }: StoreFailed) => refused(reason),
               FileError: (error: FileError) => refused(error.message),
             }),
@@ -159,25 +199,22 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
           return { number, base: chain.base, cursor }
         }),
 
-        compact: Effect.fn("Checkpoints.compact")(function* (principal, session, place) {
-          const chain = yield* rows.chain(session, place.number)
-          if (chain === undefined) return undefined
-          const changes = [...manifestOf(chain.lists).values()]
-          const number = place.number + 1
-          return {
-            checkpoint: {
-              token: yield* randomId("p_"),
-              principal,
-              number,
-              base: number,
-              changes: yield* Effect.promise(() => encodeChanges(changes)),
-              pieces: piecesOf(changes),
-              places: [],
-              pack: undefined,
-            },
-            place: { ...place, number, base: number },
+        salvage: Effect.fn("Checkpoints.salvage")(function* (principal, session, { checkpoint, reason }) {
+          const refused = (why: string) => new NotRestored({ checkpoint, reason: `${reason}${why}` })
+          const from = yield* newestWhole(rows, store, principal, session, checkpoint).pipe(
+            Effect.catchTag("StoreFailed", (error) => refused(`, and ${error.reason}`)),
+          )
+          // What was damaged a moment ago is whole by now.
+          if (from === checkpoint) return yield* refused("")
+          const again =
+            from === undefined ? undefined : yield* whole(principal, session, from, checkpoint + 1)
+          if (from === undefined || again === undefined) {
+            return yield* refused(", and no older checkpoint is whole")
           }
+          return { from, checkpoint: again }
         }),
+
+        compact: (principal, session, number) => whole(principal, session, number, number + 1),
       }
     }),
   )

@@ -22,6 +22,11 @@ export const layer = (folder: string) =>
       const id = yield* identify(folder)
       const attempt = <A>(run: () => Promise<A>) =>
         Effect.tryPromise({ try: run, catch: (error) => new StoreFailed({ reason: messageOf(error) }) })
+      // A mount may have gone since, and left an empty folder of this machine in its place.
+      const mustBeOurs = async () => {
+        const found = await readFile(join(folder, idFile), "utf8").catch(unlessMissing)
+        if (found?.trim() !== id) throw new Error(`${folder} is not the cluster's folder`)
+      }
       const placeOf = (pack: string) => join(folder, pack.slice(-2), pack)
 
       return {
@@ -31,15 +36,17 @@ export const layer = (folder: string) =>
           Effect.zipRight(
             ofRows(sql`INSERT INTO pack (id, size) VALUES (${pack}, ${data.length})`),
             attempt(async () => {
-              // A mount may have gone since, and left an empty folder of this machine in its place.
-              if ((await readFile(join(folder, idFile), "utf8")).trim() !== id)
-                throw new Error("it is another folder")
+              await mustBeOurs()
               await write(placeOf(pack), data)
             }),
           ),
         get: (pack) =>
           Effect.flatMap(
-            attempt(() => readFile(placeOf(pack)).catch(unlessMissing)),
+            attempt(async () => {
+              const data = await readFile(placeOf(pack)).catch(unlessMissing)
+              if (data === undefined) await mustBeOurs()
+              return data
+            }),
             (data) =>
               data === undefined
                 ? // From before the cluster had a folder.

@@ -1,5 +1,5 @@
 /**
- * Removes what no checkpoint names any more, on any node, one at a time. A piece is condemned first, and deleted a while
+ * Removes checkpoints that are kept no longer, and what none names any more, on any node, one at a time. A piece is condemned first, and deleted a while
  * later where nobody wanted it again: a save that names it meanwhile takes it back, and its commit looks whether it is
  * there. Times are the database's.
  */
@@ -37,11 +37,21 @@ export const collect = Effect.gen(function* () {
 const condemn = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const grace = Duration.toSeconds(yield* settings.garbageGrace.config)
+  const history = Duration.toSeconds(yield* settings.checkpointHistory.config)
   const old = (time: string) => sql`${sql(time)} < now() - make_interval(secs => ${grace})`
 
   const alone = yield* sql<{ locked: boolean }>`SELECT pg_try_advisory_xact_lock(${lock}) AS locked`
   if (alone[0]?.locked !== true) return Option.none<never>()
 
+  // From when on nothing new stood on a base, the next one says.
+  yield* sql`
+    DELETE FROM checkpoint WHERE (session_id, base) IN (
+      SELECT old.session_id, old.base FROM checkpoint AS old
+      JOIN checkpoint AS next ON next.session_id = old.session_id AND next.number = next.base
+      WHERE old.number = old.base AND next.base > old.base
+        AND next.created_at < now() - make_interval(secs => ${history})
+      LIMIT ${bases}
+    )`
   yield* sql`
     WITH gone AS (
       DELETE FROM base_gone WHERE ctid IN (SELECT ctid FROM base_gone LIMIT ${bases}) RETURNING session_id, base

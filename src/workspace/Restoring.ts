@@ -18,12 +18,10 @@ const heldPacks = 6
 /** Bytes that are sent at a time, about. */
 const batchSize = 512 * 1024
 
-/** Files stand in the order of their packs: each is read once, as far as files do not share pieces. */
-export const records = (
-  manifest: Manifest,
-  places: ReadonlyMap<PieceHash, Place>,
-  store: PackStore["Type"],
-): Stream.Stream<Uint8Array, PieceDamaged | StoreFailed> => {
+export type Places = ReadonlyMap<PieceHash, Place>
+
+/** Reads pieces as they were when they were kept, or not at all; quickly where those of a pack follow each other. */
+export const reader = (places: Places, store: PackStore["Type"]) => {
   const packs = new Map<string, Buffer>()
 
   const packOf = (place: Place) =>
@@ -39,7 +37,7 @@ export const records = (
       })
     })
 
-  const piece = Effect.fnUntraced(function* (hash: PieceHash) {
+  return Effect.fnUntraced(function* (hash: PieceHash) {
     const place = places.get(hash)
     if (place === undefined) return yield* new PieceDamaged({ hash })
     const pack = yield* packOf(place)
@@ -49,6 +47,15 @@ export const records = (
     }
     return data
   })
+}
+
+/** Files stand in the order of their packs: each is read once, as far as files do not share pieces. */
+export const records = (
+  manifest: Manifest,
+  places: Places,
+  store: PackStore["Type"],
+): Stream.Stream<Uint8Array, PieceDamaged | StoreFailed> => {
+  const piece = reader(places, store)
 
   const recordsOf = Effect.fnUntraced(function* (step: Step) {
     if (step.kind === "entry") return jsonRecord(Kind.entry, step.entry)
@@ -82,7 +89,7 @@ type Step =
   | { readonly kind: "piece"; readonly hash: PieceHash | null; readonly size: number }
   | { readonly kind: "end" }
 
-const stepsOf = function* (manifest: Manifest, places: ReadonlyMap<PieceHash, Place>): Generator<Step> {
+const stepsOf = function* (manifest: Manifest, places: Places): Generator<Step> {
   const files: Array<FileEntry> = []
   for (const entry of manifest.values()) {
     if (entry.kind === "file") files.push(entry)

@@ -19,6 +19,7 @@ import {
   Unavailable,
   UnknownTemplate,
   WorkspaceLost,
+  FilesReverted,
 } from "../../src/domain/SessionError.ts"
 
 const session = SessionId.make(`s_${"a".repeat(32)}`)
@@ -30,6 +31,7 @@ const errors: ReadonlyArray<readonly [code: string, error: Explained]> = [
   ["session_moved", new SessionMoved()],
   ["interrupted", new Interrupted({ operation })],
   ["workspace_lost", new WorkspaceLost({ checkpoint: null })],
+  ["files_reverted", new FilesReverted({ damaged: 3, checkpoint: 2 })],
   ["operation_id_reused", new OperationIdReused({ operation })],
   ["too_many_operations", new TooManyOperations({ limit: 64 })],
   ["too_many_sessions", new TooManySessions({ limit: 3 })],

@@ -1,3 +1,4 @@
+import { SqlClient } from "@effect/sql"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { ContainerId, type SessionId } from "../../src/domain/Identity.ts"
@@ -177,6 +178,43 @@ layer(
       yield* Scope.close(scope, Exit.void)
       assert.notInclude(yield* containers, yield* container(id))
     }),
+  )
+})
+
+layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both())), {
+  excludeTestServices: true,
+  timeout: "60 seconds",
+})("HeldSessions whose store is damaged", (it) => {
+  it.effect(
+    "say so once, with the older checkpoint that they go on from, and run nothing on half of the files",
+    () =>
+      Effect.gen(function* () {
+        const { claim, release } = yield* HeldSessions
+        const sql = yield* SqlClient.SqlClient
+        const id = yield* SessionTable.insert()
+        const operations = yield* claim(id)
+        yield* run(operations, exec("echo first > a; touch b"))
+        yield* run(operations, exec("echo second > a"))
+        const flipped = yield* sql`
+        UPDATE pack SET data = set_byte(data, 0, get_byte(data, 0) # 1)
+        FROM piece JOIN piece_use USING (principal, hash)
+        WHERE pack.id = piece.pack AND session_id = ${id} AND hash = sha256('second\n')
+        RETURNING 1`
+        assert.lengthOf(flipped, 1)
+        yield* removeContainer(id)
+        const told = yield* run(operations, exec("touch c"))
+        assert.propertyVal(told, "code", "files_reverted")
+        assert.match(JSON.stringify(told), /Checkpoint 2.* damaged.*not run.*checkpoint 1 again/)
+        const answer = yield* run(operations, exec("cat a; ls"))
+        assert.propertyVal(answer, "stdout", "first\na\nb\n")
+        assert.deepInclude(answer, { checkpoint: { state: "unchanged", id: "3" } })
+        assert.deepInclude(yield* run(operations, exec("echo second > a")), {
+          checkpoint: { state: "saved", id: "4" },
+        })
+        yield* removeContainer(id)
+        assert.propertyVal(yield* run(operations, exec("cat a")), "stdout", "second\n")
+        yield* release(id)
+      }),
   )
 })
 

@@ -43,6 +43,7 @@ const make = (patienceMs = 10_000) =>
           } satisfies Saved),
         restore: (_, __, number) => Effect.succeed({ number, base: 1, cursor: "restored" }),
         compact: () => Effect.succeed(undefined),
+        salvage: () => Effect.dieMessage("nothing is damaged in this test"),
         newest: () => Effect.succeed({ number: committed.at(-1) ?? 0, base: 1 }),
       },
       template: Effect.succeed(FakeSandbox.call(Effect.die("none")).template),

@@ -15,6 +15,7 @@ export const make = () =>
       save: absent,
       restore: absent,
       compact: absent,
+      salvage: absent,
       newest: () => Effect.succeed({ number: 0, base: 0 }),
     },
     template: Effect.dieMessage("no template is asked for in this test"),

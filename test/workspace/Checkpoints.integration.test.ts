@@ -28,8 +28,8 @@ import { join } from "node:path"
 import { Principal, type SessionId } from "../../src/domain/Identity.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
 import { sweep } from "../../src/session/Sweeper.ts"
-import { CheckpointRows } from "../../src/workspace/CheckpointRows.ts"
-import { Checkpoints, type Place } from "../../src/workspace/Checkpoints.ts"
+import { CheckpointRows, type Prepared } from "../../src/workspace/CheckpointRows.ts"
+import { CheckpointDamaged, Checkpoints, type Place } from "../../src/workspace/Checkpoints.ts"
 import * as DirectoryPacks from "../../src/workspace/DirectoryPacks.ts"
 import { collect } from "../../src/workspace/Garbage.ts"
 import { PackStore } from "../../src/workspace/PackStore.ts"
@@ -221,14 +221,55 @@ for (const [where, services] of Object.entries(stores)) {
             const bad = damage === "short" ? data.subarray(0, 700) : data
             yield* damagePack(pack, damage === "gone" ? undefined : bad)
             const error = yield* Effect.flip(restored(id, number))
-            assert.strictEqual(error._tag, "NotRestored", damage)
-            assert.include(error.message, `checkpoint ${number}`)
+            assert.deepInclude(error, { _tag: "CheckpointDamaged", checkpoint: number }, damage)
           }
           writeFileSync(place, "whole")
           yield* save(files)
           const { holds } = yield* restored(id, 4)
           assert.deepStrictEqual(holds, contentsOf(files.root))
         }).pipe(Effect.provide(LocalFiles.layer)),
+    )
+
+    it.scoped("give way to the newest that is whole, and what was damaged is kept anew", () =>
+      Effect.gen(function* () {
+        const files = yield* LocalFiles
+        const rows = yield* SessionRows
+        const { salvage, compact } = yield* Checkpoints
+        const { id, place, save } = yield* session
+        const write = (name: string, bytes: Buffer) => writeFileSync(join(files.root, name), bytes)
+        const packOf = (saved: Prepared | undefined) => saved!.places[0]!.pack
+        const last = randomBytes(40_000)
+        write("constant", randomBytes(40_000))
+        const constant = packOf(yield* save(files))
+        write("a", randomBytes(40_000))
+        yield* save(files)
+        const before = contentsOf(files.root)
+        write("a", last)
+        const third = packOf(yield* save(files))
+        // A new base, which names the damaged piece too.
+        yield* rows.commit(id, 1, (yield* compact(principal, id, 3))!)
+        yield* damagePack(third, Buffer.alloc(40_000))
+        const damage = yield* Effect.flip(restored(id, 4))
+        assert(damage._tag === "CheckpointDamaged")
+        const { from, checkpoint } = yield* salvage(principal, id, damage)
+        assert.deepStrictEqual([from, checkpoint.number, checkpoint.base], [2, 5, 5])
+        yield* rows.commit(id, 1, checkpoint)
+        const again = yield* restored(id, 5)
+        assert.deepStrictEqual(again.holds, before)
+
+        place.current = { number: 5, base: 5, cursor: undefined }
+        write("a", last)
+        const anew = yield* save(files)
+        assert.notStrictEqual(packOf(anew), third)
+        assert.deepStrictEqual((yield* restored(id, 6)).holds, contentsOf(files.root))
+
+        const passing = new CheckpointDamaged({ checkpoint: 6, reason: "for a moment" })
+        const whole = yield* Effect.flip(salvage(principal, id, passing))
+        assert.notInclude(whole.message, "older", "what is whole by now is not given up")
+        yield* damagePack(constant, undefined)
+        const none = yield* Effect.flip(salvage(principal, id, passing))
+        assert.include(none.message, "no older checkpoint is whole")
+      }).pipe(Effect.provide(LocalFiles.layer)),
     )
 
     it.scoped("share what is the same, and leave nothing behind once their sessions are closed", () =>
@@ -338,9 +379,9 @@ for (const [where, services] of Object.entries(stores)) {
             writeFileSync(join(files.root, `${round} ${index}`), `${round} ${index}`)
             yield* save(files)
           }
-          const compact = yield* checkpoints.compact(principal, id, place.current)
-          yield* rows.commit(id, 1, compact!.checkpoint)
-          place.current = compact!.place
+          const compact = (yield* checkpoints.compact(principal, id, place.current.number))!
+          yield* rows.commit(id, 1, compact)
+          place.current = { ...place.current, number: compact.number, base: compact.base }
         }
         const kept = yield* sql`SELECT number, base FROM checkpoint WHERE session_id = ${id} ORDER BY number`
         assert.deepStrictEqual(
@@ -349,6 +390,22 @@ for (const [where, services] of Object.entries(stores)) {
         )
         writeFileSync(join(files.root, "last"), "last")
         yield* save(files)
+        assert.deepStrictEqual((yield* restored(id, 19)).holds, contentsOf(files.root))
+        const history = (CHECKPOINT_HISTORY: string) =>
+          collect.pipe(Effect.provide(TestNode.settings({ GARBAGE_GRACE: "1 millis", CHECKPOINT_HISTORY })))
+        const numbers = Effect.map(
+          sql<{ number: number }>`SELECT number FROM checkpoint WHERE session_id = ${id} ORDER BY number`,
+          (rows) => rows.map(({ number }) => number),
+        )
+        yield* history("1 hour")
+        assert.lengthOf(yield* numbers, 8)
+        yield* Effect.sleep(5)
+        yield* history("1 millis")
+        assert.deepStrictEqual(
+          yield* numbers,
+          [18, 19],
+          "none is older than its time, but what the newest needs",
+        )
         assert.deepStrictEqual((yield* restored(id, 19)).holds, contentsOf(files.root))
       }).pipe(Effect.provide(LocalFiles.layer)),
     )
