@@ -6,6 +6,7 @@ import { RunnerAddress, ShardingConfig, SqlMessageStorage, SqlRunnerStorage } fr
 import { Effect, Layer, Option } from "effect"
 import { exclusively, layerLocks } from "../database/Database.ts"
 import { settings } from "../Settings.ts"
+import * as DeadRunners from "./DeadRunners.ts"
 import * as RunnerLink from "./RunnerLink.ts"
 
 const shardingConfig = Layer.unwrapEffect(
@@ -34,7 +35,8 @@ const tables = Layer.effectDiscard(
 )
 
 /** Sharding over the query pool for messages and the lock pool for shards. */
-export const layer = RunnerLink.layer.pipe(
+export const layer = DeadRunners.layer.pipe(
+  Layer.provideMerge(RunnerLink.layer),
   Layer.provideMerge(SqlMessageStorage.layer),
   Layer.provide(SqlRunnerStorage.layer.pipe(Layer.provide(layerLocks))),
   Layer.provide(tables),
