@@ -240,10 +240,15 @@ export const settings = {
     "2 seconds",
     "interval at which a node renews its shard locks",
   ),
+  drainTimeout: duration(
+    "DRAIN_TIMEOUT",
+    "10 seconds",
+    "time that commands have to end where their node leaves or their session moves, before they are interrupted",
+  ),
   shutdownTimeout: duration(
     "SHUTDOWN_TIMEOUT",
     "20 seconds",
-    "time for a node to leave, half of it for calls to end; then it exits regardless",
+    "time for a node to leave beside that for commands, half of it for calls to end; then it exits regardless",
   ),
 
   logLevel: setting(

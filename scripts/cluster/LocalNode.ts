@@ -53,7 +53,7 @@ export const start = (options: LocalNodeOptions): Effect.Effect<LocalNode, Start
         NODE_ID: options.id,
       },
       output: log,
-      stopWithin: "30 seconds",
+      stopWithin: "50 seconds",
     })
     const url = `http://127.0.0.1:${http}`
     const { incarnation, cluster } = yield* Effect.raceFirst(

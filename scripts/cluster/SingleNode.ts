@@ -47,6 +47,8 @@ export const start = (session: string | undefined): Effect.Effect<SingleNode, St
         ...machine.environment,
         ...NodeSettings.guardedBy(token),
         SANDBOX_IMAGE: machine.sandboxImage,
+        // Nobody is left who would have the answers.
+        DRAIN_TIMEOUT: "1 milli",
       },
       runFolder,
     })

@@ -72,15 +72,22 @@ export const make = Effect.map(
     })
     return {
       server,
-      /** From now on a connection ends with the answer that it carries. */
+      /**
+       * From now on a connection ends with the answer that it carries, and one that never carried any after a moment: its
+       * request may be on its way.
+       */
       leave: () => {
         isLeaving = true
-        server.closeIdleConnections()
-        for (const socket of silent) socket.destroy()
+        setTimeout(() => {
+          for (const socket of silent) socket.destroy()
+        }, 2 * onTheWayMs)
       },
     }
   },
 )
+
+/** How long a request may be on its way, in milliseconds. */
+export const onTheWayMs = 500
 
 /** Whether nobody waits for the answer any more. */
 export const isLeft = (request: HttpServerRequest.HttpServerRequest) =>

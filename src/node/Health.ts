@@ -1,11 +1,13 @@
 /** Whether this node can do its work: Postgres and the engine answer, and it holds shards. */
-import { ShardId, Sharding, ShardingConfig } from "@effect/cluster"
+import { Sharding } from "@effect/cluster"
 import { SqlClient } from "@effect/sql"
 import { Context, Effect, Layer } from "effect"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { Docker } from "../sandbox/Docker.ts"
 import type { PoolStatus } from "../sandbox/Pool.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
+import { heldShards } from "../session/HeldShards.ts"
+import { HeldSessions } from "../session/HeldSessions.ts"
 
 export interface Readiness {
   readonly ready: boolean
@@ -33,12 +35,9 @@ export class Health extends Context.Tag("codegen-mcp/node/Health")<
       const sql = yield* SqlClient.SqlClient
       const docker = yield* Docker
       const sharding = yield* Sharding.Sharding
-      const { shardsPerGroup } = ShardingConfig.defaults
       const sandboxes = yield* Sandboxes
       const identity = yield* NodeIdentity
-      const shardIds = Array.from({ length: shardsPerGroup }, (_, index) =>
-        ShardId.make("default", index + 1),
-      )
+      const sessions = yield* HeldSessions
       const answers = <A, E>(question: Effect.Effect<A, E>) =>
         Effect.isSuccess(Effect.timeout(question, "2 seconds"))
       return {
@@ -47,8 +46,8 @@ export class Health extends Context.Tag("codegen-mcp/node/Health")<
             [answers(sql`SELECT 1`), answers(docker.use("ping", (docker) => docker.ping()))],
             { concurrency: 2 },
           )
-          const shards = shardIds.filter((id) => sharding.hasShardId(id)).length
-          const stopping = yield* sharding.isShutdown
+          const shards = heldShards(sharding)
+          const stopping = sessions.isLeaving() || (yield* sharding.isShutdown)
           return {
             ready: postgres && engine && shards > 0 && !stopping,
             ...identity,

@@ -66,13 +66,15 @@ export const layer = Layer.unwrapEffect(
     const patience = yield* settings.shutdownTimeout.config
     const leaving = yield* Deferred.make<void>()
     const { leave, server } = yield* BoundedServer.make
-    // Above the server, so that it is told before the server waits for its requests to end. A client that is
+    // Above what serves, so that it is told, and goes on, before the server waits for its requests to end. A client that is
     // slow to send or to read is not waited for as long as all the rest.
     const farewell = Layer.scopedDiscard(
       Effect.addFinalizer(() =>
         Effect.gen(function* () {
           leave()
           yield* Deferred.succeed(leaving, undefined)
+          // Balancers may keep a connection for the next request: the answer to that one ends it.
+          yield* Effect.sleep(BoundedServer.onTheWayMs)
           yield* Effect.sync(() => server.closeAllConnections()).pipe(
             Effect.delay(Duration.times(patience, 0.6)),
             Effect.forkDaemon,
@@ -85,7 +87,8 @@ export const layer = Layer.unwrapEffect(
       Layer.provide(HttpServer.serve(yield* routes(leaving))),
       HttpMiddleware.withTracerDisabledWhen(() => true),
     )
-    return Layer.merge(plain, farewell).pipe(
+    return farewell.pipe(
+      Layer.provideMerge(plain),
       Layer.provide(NodeHttpServer.layer(() => server, { host, port })),
     )
   }),

@@ -1,6 +1,6 @@
 /** One node of the cluster. Read downwards, `node` is the architecture. */
 import { NodeContext } from "@effect/platform-node"
-import { Duration, Effect, Layer, Logger } from "effect"
+import { Duration, Effect, Exit, Layer, Logger } from "effect"
 import * as Cluster from "../cluster/Cluster.ts"
 import * as Database from "../database/Database.ts"
 import { Catalogue } from "../mcp/Catalogue.ts"
@@ -104,12 +104,22 @@ const logger = Layer.unwrapEffect(
 /** Serves an offer until a signal comes or another process takes this node's id. */
 export const serveWith = (offer: Offer) =>
   Effect.gen(function* () {
-    const leaving = Duration.toMillis(yield* settings.shutdownTimeout.config)
+    const drain = yield* settings.drainTimeout.config
+    // What runs at the signal has that time, and so has what begins until then.
+    const leaving = Duration.toMillis(
+      Duration.sum(yield* settings.shutdownTimeout.config, Duration.times(drain, 2)),
+    )
     // Whatever hangs then, also while it starts, the process ends.
     const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()
     process.on("SIGTERM", armExit).on("SIGINT", armExit)
     const context = yield* Layer.build(node(offer))
-    yield* Effect.addFinalizer(() => Effect.sync(armExit))
+    yield* Effect.addFinalizer((exit) =>
+      Effect.gen(function* () {
+        armExit()
+        // Another process with this node's id has the sessions already.
+        if (Exit.isInterrupted(exit)) yield* Effect.flatMap(HeldSessions, ({ settle }) => settle)
+      }).pipe(Effect.provide(context)),
+    )
     yield* Effect.logInfo("ready to serve", { durability: yield* durability })
     return yield* Effect.flatMap(Heartbeat.Heartbeat, ({ replaced }) => replaced).pipe(
       Effect.provide(context),

@@ -5,7 +5,7 @@
  */
 import { Context, Duration, Effect, Layer, Option, Schedule, Schema } from "effect"
 import { weighs } from "../domain/Event.ts"
-import { Principal, type SessionId } from "../domain/Identity.ts"
+import { type OperationId, Principal, type SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Operation, Outcome } from "../domain/Operation.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
@@ -86,8 +86,14 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
     readonly sandbox: (id: SessionId) => Sandbox | undefined
     /** Ends the session's operations on this node and removes its sandbox. */
     readonly release: (id: SessionId) => Effect.Effect<void>
-    /** As `release`, after what the operations have changed so far was saved: the session goes on elsewhere. */
+    /**
+     * As `release`, but the session goes on elsewhere: what runs may end within DRAIN_TIMEOUT, and what the rest has
+     * changed so far is saved.
+     */
     readonly leave: (id: SessionId) => Effect.Effect<void>
+    /** The node is going to leave: waits for what runs now, for DRAIN_TIMEOUT at most, and works on meanwhile. */
+    readonly settle: Effect.Effect<void>
+    readonly isLeaving: () => boolean
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -106,7 +112,23 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const registry = yield* Registry
       const patience = yield* settings.questionTimeout.config
       const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
+      const drain = yield* settings.drainTimeout.config
       const sessions = new Map<SessionId, Held>()
+      let isLeaving = false
+      /** What has had its time to end already. */
+      const overdue = new Set<OperationId>()
+
+      const ended = (of: ReadonlyArray<Held>) =>
+        Effect.forEach(
+          of.flatMap(({ operations }) =>
+            operations.running().flatMap((id) => (overdue.has(id) ? [] : [operations.outcomeOf(id)])),
+          ),
+          Effect.ignore,
+          { concurrency: "unbounded", discard: true },
+        ).pipe(
+          timeLimit(drain, () => "they run on" as const),
+          Effect.ignore,
+        )
 
       const isResting = ({ operations }: Held) => operations.running().length === 0
 
@@ -190,19 +212,29 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         if (sessions.get(id) === held) sessions.delete(id)
       })
 
-      const leave = Effect.fn("HeldSessions.leave")(function* (id: SessionId) {
-        const held = sessions.get(id)
-        if (held === undefined) return
-        yield* held.operations.interrupt
-        const sandbox = held.sandbox.current()
-        if (sandbox !== undefined) {
-          yield* held.files.save(sandbox).pipe(
-            timeLimit(lastSave, () => new Unavailable({ what: "Postgres" })),
-            Effect.ignore,
-          )
-        }
-        yield* release(id)
-      })
+      const leave = Effect.fn("HeldSessions.leave")(
+        function* (id: SessionId) {
+          const held = sessions.get(id)
+          if (held === undefined) return
+          yield* ended([held])
+          yield* held.operations.interrupt
+          const sandbox = held.sandbox.current()
+          if (sandbox !== undefined) {
+            yield* held.files.save(sandbox).pipe(
+              timeLimit(lastSave, () => new Unavailable({ what: "Postgres" })),
+              Effect.ignore,
+            )
+          }
+          yield* release(id)
+        },
+        (leaving, id) =>
+          leaving.pipe(
+            timeLimit(Duration.sum(drain, "4 seconds"), () => "not in time" as const),
+            Effect.catchAllCause((cause) =>
+              Effect.logWarning("a session was not left as it should be", { id, cause }),
+            ),
+          ),
+      )
 
       yield* Effect.addFinalizer(() =>
         Effect.forEach([...sessions.keys()], leave, { concurrency: 8, discard: true }),
@@ -247,6 +279,14 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         sandbox: (id) => sessions.get(id)?.sandbox.current(),
         release,
         leave,
+        settle: Effect.gen(function* () {
+          isLeaving = true
+          const all = [...sessions.values()]
+          const running = all.flatMap(({ operations }) => operations.running())
+          yield* ended(all)
+          for (const id of running) overdue.add(id)
+        }),
+        isLeaving: () => isLeaving,
       }
     }),
   )

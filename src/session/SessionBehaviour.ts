@@ -1,14 +1,16 @@
 /**
  * A session's entity on the node that owns it. It claims the session with its first call, so that a Postgres
- * out of reach is an error of that call. When it ends because the node leaves, the session is released.
- * Otherwise (idle, Postgres restarted, shard moved) what the node holds stays: the session may come back,
- * and if another node claims it first, the reconciler finds the sandbox unbound and removes it.
+ * out of reach is an error of that call. When it ends because the node leaves, or because the ring has given its shard
+ * to another node, what runs may end, and is saved, before that node can claim it. Otherwise (idle, or Postgres is out
+ * of reach and with it all shards) what the node holds stays: the session may come back, and if another node claims it
+ * first, the reconciler finds the sandbox unbound and removes it.
  */
 import { Entity, Sharding } from "@effect/cluster"
 import { Effect } from "effect"
 import type { Origin } from "../domain/Event.ts"
 import { type ConnectionId, type OperationId, SessionId } from "../domain/Identity.ts"
 import { Waiters } from "../domain/Waiters.ts"
+import { heldShards } from "./HeldShards.ts"
 import { HeldSessions } from "./HeldSessions.ts"
 import * as Mailboxes from "./Mailboxes.ts"
 import type { Operations, Page } from "./Operations.ts"
@@ -64,12 +66,9 @@ export const layer = SessionEntity.toLayer(
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
-        yield* (yield* sharding.isShutdown) ? sessions.leave(id) : sessions.rest(id)
-      }).pipe(
-        Effect.interruptible,
-        Effect.timeout("4 seconds"),
-        Effect.catchAllCause((cause) => Effect.logWarning("a session was not released in time", cause)),
-      ),
+        const moves = !sharding.hasShardId(shardId) && heldShards(sharding) > 0
+        yield* moves || (yield* sharding.isShutdown) ? sessions.leave(id) : sessions.rest(id)
+      }),
     )
 
     return SessionEntity.of({

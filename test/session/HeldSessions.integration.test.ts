@@ -41,7 +41,9 @@ const containers = Effect.map(Container.list, (found) => found.map(({ id }) => S
 
 layer(
   HeldSessions.layer.pipe(
-    Layer.provideMerge(TestNode.both({ IDLE_TIMEOUT: "1 second", HIBERNATE_AFTER: "3 seconds" })),
+    Layer.provideMerge(
+      TestNode.both({ IDLE_TIMEOUT: "1 second", HIBERNATE_AFTER: "3 seconds", DRAIN_TIMEOUT: "300 millis" }),
+    ),
   ),
   {
     excludeTestServices: true,
@@ -184,7 +186,57 @@ layer(
 layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both())), {
   excludeTestServices: true,
   timeout: "60 seconds",
-})("HeldSessions whose store is damaged", (it) => {
+})("HeldSessions whose store fails", (it) => {
+  it.scoped("say of each call that it is not saved, until the store takes all of it", () =>
+    Effect.gen(function* () {
+      const { claim, release } = yield* HeldSessions
+      const sql = yield* SqlClient.SqlClient
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      yield* run(operations, exec("echo first > a"))
+      yield* Effect.acquireUseRelease(
+        sql`ALTER TABLE pack RENAME TO away`,
+        () =>
+          Effect.gen(function* () {
+            const told = yield* run(operations, exec("echo second > a"))
+            assert.deepInclude(told, { exit_code: 0 })
+            assert.nestedInclude(told, { "checkpoint.state": "failed" })
+            assert.nestedInclude(yield* run(operations, exec("cat a")), {
+              stdout: "second\n",
+              "checkpoint.state": "failed",
+            })
+          }),
+        () => Effect.orDie(sql`ALTER TABLE away RENAME TO pack`),
+      )
+      const told = yield* run(operations, exec("cat a"))
+      assert.deepInclude(told, { checkpoint: { state: "saved", id: "2" } })
+      yield* removeContainer(id)
+      assert.propertyVal(yield* run(operations, exec("cat a")), "stdout", "second\n")
+      yield* release(id)
+    }),
+  )
+
+  it.scoped("tell once what was never saved, where the sandbox is lost too, and go on from what was", () =>
+    Effect.gen(function* () {
+      const { claim, release } = yield* HeldSessions
+      const sql = yield* SqlClient.SqlClient
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      yield* run(operations, exec("echo first > a"))
+      yield* Effect.acquireUseRelease(
+        sql`ALTER TABLE pack RENAME TO away`,
+        () => run(operations, exec("echo second > a")),
+        () => Effect.orDie(sql`ALTER TABLE away RENAME TO pack`),
+      )
+      yield* removeContainer(id)
+      const lost = yield* run(operations, exec("cat a"))
+      assert.propertyVal(lost, "code", "workspace_lost")
+      assert.include(JSON.stringify(lost), "checkpoint 1")
+      assert.propertyVal(yield* run(operations, exec("cat a")), "stdout", "first\n")
+      yield* release(id)
+    }),
+  )
+
   it.effect(
     "say so once, with the older checkpoint that they go on from, and run nothing on half of the files",
     () =>

@@ -114,6 +114,7 @@ const small = {
   NODE_EXPIRY: "5 seconds",
   RECONCILE_INTERVAL: "1 seconds",
   RECONCILE_GRACE: "4 seconds",
+  DRAIN_TIMEOUT: "500 millis",
 }
 
 const Readiness = Schema.Struct({
