@@ -240,6 +240,11 @@ export const settings = {
     "2 seconds",
     "interval at which a node renews its shard locks",
   ),
+  leaveDelay: duration(
+    "LEAVE_DELAY",
+    "2 seconds",
+    "time for which a node that leaves still serves all that comes, so that balancers see at /readyz that it is not ready",
+  ),
   drainTimeout: duration(
     "DRAIN_TIMEOUT",
     "10 seconds",

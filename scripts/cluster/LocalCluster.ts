@@ -47,7 +47,7 @@ export interface LocalCluster {
   readonly state: Effect.Effect<ClusterState, StartError>
   /** SIGKILL, and waits until the process is gone. */
   readonly kill: (id: string) => Effect.Effect<void, StartError>
-  /** SIGTERM, and waits until the process is gone. */
+  /** Takes it out of the balancer, then SIGTERM; waits until the process is gone. */
   readonly stop: (id: string) => Effect.Effect<void, StartError>
   /** SIGSTOP: the node stands still and keeps its sockets. */
   readonly freeze: (id: string) => Effect.Effect<void, StartError>
@@ -129,7 +129,12 @@ export const start = (options: LocalClusterOptions): Effect.Effect<LocalCluster,
       runFolder,
       state: StateFile.read(stateFile),
       kill: (id) => Effect.flatMap(child(id), (node) => Effect.zipRight(node.signal("SIGKILL"), node.exited)),
-      stop: (id) => Effect.flatMap(child(id), (node) => node.stop),
+      stop: (id) =>
+        Effect.gen(function* () {
+          const node = yield* child(id)
+          yield* StateFile.update(stateFile, (state) => withoutNode(state, id))
+          yield* node.stop
+        }),
       freeze: signal("SIGSTOP"),
       thaw: signal("SIGCONT"),
       addNode,
@@ -148,6 +153,11 @@ export const freshId = ({ nodes }: ClusterState, skip = 0): string => {
 export const withNode = (state: ClusterState, entry: ClusterState["nodes"][number]): ClusterState => ({
   ...state,
   nodes: [...state.nodes.filter((node) => node.id !== entry.id), entry],
+})
+
+const withoutNode = (state: ClusterState, id: string): ClusterState => ({
+  ...state,
+  nodes: state.nodes.filter((node) => node.id !== id),
 })
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i + 1)

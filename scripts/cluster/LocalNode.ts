@@ -44,6 +44,8 @@ export const start = (options: LocalNodeOptions): Effect.Effect<LocalNode, Start
       env: {
         ...process.env,
         RUNNER_HOST: "127.0.0.1",
+        // The balancer is told before.
+        LEAVE_DELAY: "200 millis",
         ...options.settings,
         DATABASE_URL: options.databaseUrl,
         HTTP_HOST: "127.0.0.1",

@@ -49,6 +49,7 @@ export const start = (session: string | undefined): Effect.Effect<SingleNode, St
         SANDBOX_IMAGE: machine.sandboxImage,
         // Nobody is left who would have the answers.
         DRAIN_TIMEOUT: "1 milli",
+        LEAVE_DELAY: "1 milli",
       },
       runFolder,
     })

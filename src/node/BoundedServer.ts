@@ -73,21 +73,30 @@ export const make = Effect.map(
     return {
       server,
       /**
-       * From now on a connection ends with the answer that it carries, and one that never carried any after a moment: its
-       * request may be on its way.
+       * Serves its last requests. A connection ends with the answer that it carries now; for a moment more come in, which
+       * were on their way; then none is accepted any more. Whoever is served after the time given is cut off.
        */
-      leave: () => {
-        isLeaving = true
-        setTimeout(() => {
-          for (const socket of silent) socket.destroy()
-        }, 2 * onTheWayMs)
-      },
+      leave: (within: Duration.Duration) =>
+        Effect.gen(function* () {
+          isLeaving = true
+          yield* Effect.sleep(onTheWay)
+          yield* Effect.async<void>((resume) => {
+            const timers = [
+              setTimeout(() => silent.forEach((socket) => socket.destroy()), Duration.toMillis(onTheWay)),
+              setTimeout(() => server.closeAllConnections(), Duration.toMillis(within)),
+            ]
+            server.close(() => {
+              timers.forEach(clearTimeout)
+              resume(Effect.void)
+            })
+          })
+        }),
     }
   },
 )
 
-/** How long a request may be on its way, in milliseconds. */
-export const onTheWayMs = 500
+/** How long a request may be on its way over a connection that a balancer has opened, or kept. */
+const onTheWay = Duration.millis(500)
 
 /** Whether nobody waits for the answer any more. */
 export const isLeft = (request: HttpServerRequest.HttpServerRequest) =>

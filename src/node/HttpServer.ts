@@ -71,14 +71,8 @@ export const layer = Layer.unwrapEffect(
     const farewell = Layer.scopedDiscard(
       Effect.addFinalizer(() =>
         Effect.gen(function* () {
-          leave()
           yield* Deferred.succeed(leaving, undefined)
-          // Balancers may keep a connection for the next request: the answer to that one ends it.
-          yield* Effect.sleep(BoundedServer.onTheWayMs)
-          yield* Effect.sync(() => server.closeAllConnections()).pipe(
-            Effect.delay(Duration.times(patience, 0.6)),
-            Effect.forkDaemon,
-          )
+          yield* leave(Duration.times(patience, 0.6))
         }),
       ),
     )

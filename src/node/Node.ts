@@ -107,7 +107,10 @@ export const serveWith = (offer: Offer) =>
     const drain = yield* settings.drainTimeout.config
     // What runs at the signal has that time, and so has what begins until then.
     const leaving = Duration.toMillis(
-      Duration.sum(yield* settings.shutdownTimeout.config, Duration.times(drain, 2)),
+      Duration.sum(
+        yield* settings.shutdownTimeout.config,
+        Duration.sum(Duration.times(drain, 2), yield* settings.leaveDelay.config),
+      ),
     )
     // Whatever hangs then, also while it starts, the process ends.
     const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()

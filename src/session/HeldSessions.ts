@@ -91,7 +91,10 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
      * changed so far is saved.
      */
     readonly leave: (id: SessionId) => Effect.Effect<void>
-    /** The node is going to leave: waits for what runs now, for DRAIN_TIMEOUT at most, and works on meanwhile. */
+    /**
+     * The node is going to leave: waits for what runs now, for DRAIN_TIMEOUT at most, and for LEAVE_DELAY at least, and
+     * works on meanwhile.
+     */
     readonly settle: Effect.Effect<void>
     readonly isLeaving: () => boolean
   }
@@ -113,6 +116,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const patience = yield* settings.questionTimeout.config
       const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
       const drain = yield* settings.drainTimeout.config
+      const delay = yield* settings.leaveDelay.config
       const sessions = new Map<SessionId, Held>()
       let isLeaving = false
       /** What has had its time to end already. */
@@ -283,7 +287,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           isLeaving = true
           const all = [...sessions.values()]
           const running = all.flatMap(({ operations }) => operations.running())
-          yield* ended(all)
+          yield* Effect.zip(ended(all), Effect.sleep(delay), { concurrent: true })
           for (const id of running) overdue.add(id)
         }),
         isLeaving: () => isLeaving,

@@ -1,7 +1,7 @@
 import { HttpServer, HttpServerRequest } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Fiber, Layer, Option } from "effect"
 import { ConnectionId, OperationId } from "../../src/domain/Identity.ts"
 import { answer, placeOf } from "../../src/mcp/EventStream.ts"
 import * as BoundedServer from "../../src/node/BoundedServer.ts"
@@ -94,10 +94,17 @@ describe("BoundedServer", () => {
         (text) => text.includes("200 OK"),
       )
       busy.read(false)
-      leave()
+      const left = yield* Effect.fork(leave(Duration.seconds(10)))
+      // One that comes now was sent before anyone knew.
+      const late = yield* RawConnection.open(url)
+      yield* Effect.sleep("100 millis")
+      late.write(RawConnection.requestOf("GET", {}))
+      assert.include(yield* late.closed, "id: o_1.end")
       assert.strictEqual(yield* silent.closed, "")
+      assert.isTrue(Option.isNone(yield* Fiber.poll(left)))
       busy.read(true)
       assert.include(yield* busy.closed, "id: o_1.end")
+      yield* Fiber.join(left)
     }),
   )
 
