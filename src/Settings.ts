@@ -154,9 +154,14 @@ export const settings = {
 
   checkpoint: setting(
     "CHECKPOINT",
-    (name) => Config.literal("call", "off")(name),
+    (name) => Config.literal("call", "interval", "off")(name),
     { value: "call" as const, text: "call" },
-    "when a session's files are saved beyond this node: with each `call` that may change them, before it is answered; or never (`off`)",
+    "when a session's files are saved beyond this node: with each `call` that may change them, before it is answered; at an `interval`; or never (`off`)",
+  ),
+  checkpointInterval: duration(
+    "CHECKPOINT_INTERVAL",
+    "30 seconds",
+    "with `interval`, the longest time that a session's files are saved nowhere else",
   ),
   checkpointWait: duration(
     "CHECKPOINT_WAIT",

@@ -4,10 +4,9 @@
  * its running operations. `release` ends them, and so does the end of the node.
  */
 import { Context, Duration, Effect, Layer, Option, Schedule, Schema } from "effect"
-import { weighs } from "../domain/Event.ts"
 import { type OperationId, Principal, type SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
-import type { Operation, Outcome } from "../domain/Operation.ts"
+import type { Outcome } from "../domain/Operation.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
 import { type SessionClosed, type SessionNotFound, Unavailable } from "../domain/SessionError.ts"
 import { Limits } from "../sandbox/Limits.ts"
@@ -18,9 +17,10 @@ import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
 import { SessionCommands } from "../tools/SessionCommands.ts"
-import { CheckpointState, type OwnerCall } from "../tools/Tool.ts"
+import { CheckpointState } from "../tools/Tool.ts"
 import { Checkpoints } from "../workspace/Checkpoints.ts"
 import { durability } from "../workspace/Durability.ts"
+import { clientOf } from "./OperationClient.ts"
 import * as Operations from "./Operations.ts"
 import { type Claim, SessionRows } from "./SessionRows.ts"
 import * as SessionFiles from "./SessionFiles.ts"
@@ -46,23 +46,6 @@ interface Held {
   /** An entity is active for it on this node. */
   active: boolean
 }
-
-/** How an operation speaks with the client whose request it answers. */
-const clientOf = (
-  operations: Operations.Operations,
-  { id, origin }: Operation,
-): Pick<OwnerCall, "ask" | "log" | "progress"> => ({
-  progress:
-    origin?.progress === undefined
-      ? undefined
-      : (progress) => operations.emit(id, { _tag: "Progress", ...progress }),
-  log: (level, data) => {
-    if (origin?.log !== undefined && weighs(level, origin.log)) {
-      operations.emit(id, { _tag: "Log", level, data })
-    }
-  },
-  ask: (question) => operations.ask(id, question),
-})
 
 /** What an operation's answer says of its files. */
 const checkpointIn = (outcome: Outcome | undefined) =>
@@ -162,7 +145,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           rows,
           checkpoints,
           template,
-          patience: mode === "off" ? undefined : wait,
+          mode,
+          patience: wait,
         })
         const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make }, rows, files)
         const commands = new SessionCommands()
@@ -254,6 +238,18 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           if (!held.active && isResting(held) && !held.sandbox.exists()) sessions.delete(id)
         }
       })
+      if (mode === "interval") {
+        yield* Effect.suspend(() =>
+          Effect.forEach(
+            [...sessions.values()],
+            ({ files, sandbox }) => {
+              const live = sandbox.current()
+              return live !== undefined && files.isUnsaved() ? files.save(live) : Effect.void
+            },
+            { concurrency: 4, discard: true },
+          ),
+        ).pipe(Effect.repeat(Schedule.spaced(yield* settings.checkpointInterval.config)), Effect.forkScoped)
+      }
       yield* tidy.pipe(
         Effect.repeat(Schedule.spaced(Math.min(idleMs / 2, hibernateMs / 2, 10_000))),
         Effect.forkScoped,

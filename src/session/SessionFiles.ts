@@ -67,6 +67,9 @@ export interface SessionFiles {
 /** The answer does not wait any longer. */
 class StillSaving extends Data.TaggedError("StillSaving") {}
 
+/** With each operation's end; when somebody asks for it; never. */
+type CheckpointMode = "call" | "interval" | "off"
+
 export interface FilesContext {
   readonly session: SessionId
   /** What the session's owner claimed last. */
@@ -74,8 +77,10 @@ export interface FilesContext {
   readonly rows: SessionRows["Type"]
   readonly checkpoints: Checkpoints["Type"]
   readonly template: Effect.Effect<Template, UnknownTemplate>
-  /** How long an answer waits to be saved; undefined where nothing is. */
-  readonly patience: Duration.Duration | undefined
+  /** When something is saved. */
+  readonly mode: CheckpointMode
+  /** How long an answer waits for that, where it waits. */
+  readonly patience: Duration.Duration
 }
 
 export const make = ({
@@ -84,8 +89,10 @@ export const make = ({
   rows,
   checkpoints,
   template,
+  mode,
   patience,
 }: FilesContext): SessionFiles => {
+  const isOff = mode === "off"
   const lock = Effect.unsafeMakeSemaphore(1)
   /** The sandbox that has the session's files. */
   let entered: ContainerId | undefined
@@ -98,8 +105,9 @@ export const make = ({
 
   const standing = (): CheckpointState => {
     const { head } = claim.current
-    if (patience === undefined) return { state: "off" }
+    if (isOff) return { state: "off" }
     if (failure !== undefined) return { state: "failed", reason: failure }
+    if (unsaved) return { state: "pending" }
     return head === null ? { state: "unchanged" } : { state: "saved", id: String(head) }
   }
 
@@ -118,6 +126,11 @@ export const make = ({
       : Effect.succeed(place),
   )
 
+  /** At worst, something is said to be lost later that was not. */
+  const settle = Effect.suspend(() =>
+    unsaved ? Effect.ignore(rows.settle(session, claim.current.epoch)) : Effect.void,
+  )
+
   const commitAlone = (checkpoint: Prepared) => rows.commit(session, claim.current.epoch, checkpoint)
 
   /** Saves and records; gives the state that was recorded, or `failed`, of which nothing is. */
@@ -133,7 +146,7 @@ export const make = ({
       const { checkpoint } = saved
       const state: CheckpointState = { state: checkpoint === undefined ? "unchanged" : "saved", ...id }
       yield* checkpoint === undefined
-        ? finish(state)
+        ? Effect.zipRight(finish(state), settle)
         : commit(state, checkpoint).pipe(
             Effect.retry({ while: ({ _tag }) => _tag === "Unavailable", times: 1 }),
             Effect.tapError(() => Effect.sync(() => (place = undefined))),
@@ -214,19 +227,22 @@ export const make = ({
       }).pipe(lock.withPermits(1)),
 
     end: Effect.fnUntraced(function* (sandbox, { commit, finish }) {
-      if (sandbox === undefined || patience === undefined) {
+      if (sandbox !== undefined && mode === "interval") unsaved = true
+      if (sandbox === undefined || mode !== "call") {
         const state = standing()
         yield* finish(state)
         return state
       }
       const result = yield* Deferred.make<CheckpointState>()
+      /** It is recorded that something is saved nowhere yet: only after that may be recorded that it is. */
+      const told = yield* Deferred.make<void>()
       /** Who comes first: the answer that gives up, or the save that records it. */
       let recorded = false
       let waits = true
       const first = <E>(record: Effect.Effect<void, E>, otherwise: Effect.Effect<void, E>) =>
         Effect.suspend(() => {
           recorded = waits
-          return waits ? record : otherwise
+          return waits ? record : Effect.zipRight(Deferred.await(told), otherwise)
         })
       saving++
       yield* save(sandbox, {
@@ -239,32 +255,37 @@ export const make = ({
         Effect.ensuring(Effect.sync(() => saving--)),
         Effect.forkDaemon,
       )
-      const state = yield* Deferred.await(result).pipe(
+      const answer = Deferred.await(result).pipe(
         timeLimit(patience, () => new StillSaving()),
         Effect.catchTag("StillSaving", () =>
           Effect.suspend((): Effect.Effect<CheckpointState> => {
             if (recorded) return Deferred.await(result)
             waits = false
+            unsaved = true
             return Effect.succeed({ state: "pending" })
           }),
         ),
       )
-      if (state.state === "pending" || state.state === "failed") yield* finish(state)
-      return state
+      return yield* answer.pipe(
+        Effect.tap((state) =>
+          state.state === "pending" || state.state === "failed" ? finish(state) : Effect.void,
+        ),
+        Effect.ensuring(Deferred.succeed(told, undefined)),
+      )
     }),
 
     save: (sandbox) =>
-      patience === undefined
+      isOff
         ? Effect.void
         : Effect.asVoid(
             save(sandbox, { commit: (_, checkpoint) => commitAlone(checkpoint), finish: () => Effect.void }),
           ).pipe(lock.withPermits(1)),
 
-    isOff: patience === undefined,
+    isOff,
     state: standing,
     isUnsaved: () => unsaved || saving > 0,
     touch: () => {
-      if (patience === undefined) unsaved = true
+      if (isOff) unsaved = true
     },
     leave: () => {
       entered = undefined

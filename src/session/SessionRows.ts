@@ -2,7 +2,7 @@
  * The rows of sessions and operations, as their owner writes them. Each write names the epoch that the
  * owner claimed; once another has claimed the session, all of them are refused with `SessionMoved`.
  */
-import { SqlClient } from "@effect/sql"
+import { SqlClient, type Statement } from "@effect/sql"
 import { Context, Effect, Layer, Option } from "effect"
 import { answering } from "../database/Database.ts"
 import type { Origin } from "../domain/Event.ts"
@@ -33,6 +33,9 @@ export type Begun =
   | { readonly _tag: "Running"; readonly inputHash: string }
   | { readonly _tag: "Ended"; readonly inputHash: string; readonly outcome: Outcome }
 
+/** The session is not this owner's any more, or nobody can say. */
+type Refused = SessionMoved | SessionClosed | Unavailable
+
 export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
   SessionRows,
   {
@@ -51,12 +54,9 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
       id: SessionId,
       epoch: number,
       container: ContainerId | undefined,
-    ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    ) => Effect.Effect<void, Refused>
     /** Notes that the caller was told of the lost sandbox. */
-    readonly acknowledgeLoss: (
-      id: SessionId,
-      epoch: number,
-    ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    readonly acknowledgeLoss: (id: SessionId, epoch: number) => Effect.Effect<void, Refused>
     /** Records an operation as running, unless its id is known. `unsaved`: what it changes is saved nowhere. */
     readonly begin: (
       id: SessionId,
@@ -68,13 +68,9 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
         readonly inputHash: string
         readonly origin: Origin | undefined
       },
-    ) => Effect.Effect<Begun, SessionMoved | SessionClosed | Unavailable>
+    ) => Effect.Effect<Begun, Refused>
     /** Forgets an operation in which nothing was run, so that its id may be used again. */
-    readonly abandon: (
-      id: SessionId,
-      epoch: number,
-      operation: OperationId,
-    ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    readonly abandon: (id: SessionId, epoch: number, operation: OperationId) => Effect.Effect<void, Refused>
     /** The resources that a connection has subscribed to. */
     readonly subscriptionsOf: (connection: ConnectionId) => Effect.Effect<ReadonlyArray<string>, Unavailable>
     /** The other session in which a connection with this home began an operation, or runs one for that request. */
@@ -92,14 +88,16 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
       operation: OperationId,
       outcome: Outcome,
       unsaved?: boolean,
-    ) => Effect.Effect<void, SessionMoved | SessionClosed | Unavailable>
+    ) => Effect.Effect<void, Refused>
+    /** All that was ever acknowledged is saved. */
+    readonly settle: (id: SessionId, epoch: number) => Effect.Effect<void, Refused>
     /** Makes a checkpoint the session's newest, and records with it how an operation ended, if one did: both or neither. */
     readonly commit: (
       id: SessionId,
       epoch: number,
       checkpoint: Prepared,
       ended?: { readonly operation: OperationId; readonly outcome: Outcome },
-    ) => Effect.Effect<void, CheckpointOutdated | SessionMoved | SessionClosed | Unavailable>
+    ) => Effect.Effect<void, CheckpointOutdated | Refused>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -117,6 +115,8 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
         UPDATE operation SET state = ${outcome.state}, outcome = ${JSON.stringify(outcome)}::json, ended_at = now()`
       const refused = (id: SessionId) => (rows: ReadonlyArray<unknown>) =>
         rows.length === 0 ? refusal(id) : Effect.void
+      const written = (id: SessionId, write: Statement.Statement<object>) =>
+        answering(Effect.flatMap(write, refused(id)))
 
       return {
         claim: Effect.fn("SessionRows.claim")(
@@ -155,29 +155,23 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
           answering,
         ),
 
-        bind: Effect.fn("SessionRows.bind")(
-          (id, epoch, container) =>
-            Effect.flatMap(
-              sql`
-                UPDATE session SET container = ${container ?? null},
-                  used = used AND (head IS NOT NULL OR ${container !== undefined}),
-                  unsaved = unsaved AND ${container !== undefined}
-                WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING 1`,
-              refused(id),
-            ),
-          answering,
-        ),
+        bind: (id, epoch, container) =>
+          written(
+            id,
+            sql`
+              UPDATE session SET container = ${container ?? null},
+                used = used AND (head IS NOT NULL OR ${container !== undefined}),
+                unsaved = unsaved AND ${container !== undefined}
+              WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING 1`,
+          ),
 
-        acknowledgeLoss: Effect.fn("SessionRows.acknowledgeLoss")(
-          (id, epoch) =>
-            Effect.flatMap(
-              sql`
-                UPDATE session SET lost = false
-                WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING 1`,
-              refused(id),
-            ),
-          answering,
-        ),
+        acknowledgeLoss: (id, epoch) =>
+          written(
+            id,
+            sql`
+              UPDATE session SET lost = false
+              WHERE id = ${id} AND epoch = ${epoch} AND closed_at IS NULL RETURNING 1`,
+          ),
 
         // A session that is busy is not written anew for each call: all its indexes would be, and one call would wait
         // for the commit of another.
@@ -261,19 +255,25 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
         }, answering),
 
         finish: (id, epoch, operation, outcome, unsaved = false) =>
-          Effect.flatMap(
+          written(
+            id,
             sql`
-                WITH owned AS (
-                  SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch}
-                  FOR ${sql.literal(unsaved ? "UPDATE" : "SHARE")}
-                ), marked AS (
-                  UPDATE session SET unsaved = true
-                  WHERE id = ${id} AND epoch = ${epoch} AND ${unsaved} AND NOT unsaved
-                )
-                ${end(outcome)} FROM owned
-                WHERE session_id = owned.id AND operation.id = ${operation} RETURNING 1`,
-            refused(id),
-          ).pipe(answering),
+              WITH owned AS (
+                SELECT id FROM session WHERE id = ${id} AND epoch = ${epoch}
+                FOR ${sql.literal(unsaved ? "UPDATE" : "SHARE")}
+              ), marked AS (
+                UPDATE session SET unsaved = true
+                WHERE id = ${id} AND epoch = ${epoch} AND ${unsaved} AND NOT unsaved
+              )
+              ${end(outcome)} FROM owned
+              WHERE session_id = owned.id AND operation.id = ${operation} RETURNING 1`,
+          ),
+
+        settle: (id, epoch) =>
+          written(
+            id,
+            sql`UPDATE session SET unsaved = false WHERE id = ${id} AND epoch = ${epoch} RETURNING 1`,
+          ),
 
         commit: Effect.fnUntraced(function* (id, epoch, checkpoint, ended) {
           const ending =

@@ -270,6 +270,52 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both())), {
   )
 })
 
+const saving = (CHECKPOINT_INTERVAL: string) =>
+  HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ CHECKPOINT: "interval", CHECKPOINT_INTERVAL })))
+
+layer(saving("1 second"), { excludeTestServices: true, timeout: "60 seconds" })(
+  "HeldSessions that save at an interval",
+  (it) => {
+    it.effect(
+      "say of each call that it waits to be saved, until all of it is, also where it came to nothing",
+      () =>
+        Effect.gen(function* () {
+          const { claim, release } = yield* HeldSessions
+          const id = yield* SessionTable.insert()
+          const operations = yield* claim(id)
+          assert.deepInclude(yield* run(operations, exec("echo a > a")), { checkpoint: { state: "pending" } })
+          const saved = (head: number) =>
+            until(SessionTable.row(id), (row) => row?.head === head && row.unsaved === false)
+          yield* saved(1)
+          yield* run(operations, exec("echo b > b; rm b"))
+          yield* until(SessionTable.row(id), (row) => row?.unsaved === true)
+          yield* until(SessionTable.row(id), (row) => row?.unsaved === false)
+          yield* removeContainer(id)
+          assert.propertyVal(yield* run(operations, exec("ls")), "stdout", "a\n")
+          yield* release(id)
+        }),
+    )
+  },
+)
+
+layer(saving("1 hour"), { excludeTestServices: true, timeout: "60 seconds" })(
+  "HeldSessions that save seldom",
+  (it) => {
+    it.effect("tell once what was not saved where the sandbox is lost before its time", () =>
+      Effect.gen(function* () {
+        const { claim, release } = yield* HeldSessions
+        const id = yield* SessionTable.insert()
+        const operations = yield* claim(id)
+        yield* run(operations, exec("echo a > a"))
+        yield* removeContainer(id)
+        assert.propertyVal(yield* run(operations, exec("ls")), "code", "workspace_lost")
+        assert.propertyVal(yield* run(operations, exec("ls")), "stdout", "")
+        yield* release(id)
+      }),
+    )
+  },
+)
+
 layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both({ CHECKPOINT: "off" }))), {
   excludeTestServices: true,
   timeout: "60 seconds",

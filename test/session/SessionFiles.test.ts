@@ -24,7 +24,7 @@ const prepared = (number: number): Prepared => ({
 })
 
 /** Files of which each save waits for `release`, and finds something new. */
-const make = (patienceMs = 10_000) =>
+const make = (patienceMs = 10_000, mode: "call" | "interval" = "call") =>
   Effect.gen(function* () {
     const release = yield* Deferred.make<void>()
     const memory = MemoryRows.make()
@@ -47,6 +47,7 @@ const make = (patienceMs = 10_000) =>
         newest: () => Effect.succeed({ number: committed.at(-1) ?? 0, base: 1 }),
       },
       template: Effect.succeed(FakeSandbox.call(Effect.die("none")).template),
+      mode,
       patience: Duration.millis(patienceMs),
     })
     const recording = {
@@ -112,5 +113,53 @@ describe("SessionFiles", () => {
         assert.deepStrictEqual(state(), { state: "saved", id: "1" })
         assert.deepStrictEqual(told, [{ state: "pending" }])
       }),
+  )
+
+  it.live("are recorded as saved only after it was recorded that they are not", () =>
+    Effect.gen(function* () {
+      const { committed, end, enter, recording, release } = yield* make(50)
+      const recorded: Array<string> = []
+      const finish = ({ state }: CheckpointState) =>
+        Effect.delay(
+          Effect.sync(() => recorded.push(state)),
+          "100 millis",
+        )
+      yield* enter(box("one"))
+      const ended = yield* Effect.fork(end(box("one"), { ...recording, finish }))
+      yield* Effect.sleep(80)
+      yield* release
+      while (committed.length === 0) yield* Effect.sleep(1)
+      assert.deepStrictEqual(recorded, ["pending"])
+      assert.deepStrictEqual(yield* Fiber.join(ended), { state: "pending" })
+    }),
+  )
+
+  it.live("are saved after one whose caller went away as it was told to wait", () =>
+    Effect.gen(function* () {
+      const { committed, end, enter, recording, release } = yield* make(50)
+      yield* enter(box("one"))
+      const left = yield* Effect.fork(end(box("one"), { ...recording, finish: () => Effect.never }))
+      yield* Effect.sleep(80)
+      yield* Fiber.interrupt(left)
+      yield* release
+      while (committed.length === 0) yield* Effect.sleep(1)
+      assert.deepInclude(yield* end(box("one"), recording), { state: "saved", id: "2" })
+    }),
+  )
+
+  it.live("wait for somebody to save them where they are saved at an interval", () =>
+    Effect.gen(function* () {
+      const { committed, end, enter, isUnsaved, recording, release, save, state, told } = yield* make(
+        10_000,
+        "interval",
+      )
+      yield* release
+      yield* enter(box("one"))
+      assert.deepStrictEqual(yield* end(box("one"), recording), { state: "pending" })
+      assert.deepStrictEqual([committed, isUnsaved()], [[], true])
+      yield* save(box("one"))
+      assert.deepStrictEqual([committed, isUnsaved(), state()], [[1], false, { state: "saved", id: "1" }])
+      assert.deepStrictEqual(told, [{ state: "pending" }])
+    }),
   )
 })

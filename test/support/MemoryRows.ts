@@ -53,6 +53,7 @@ export const make = () => {
       }),
     abandon: (_, epoch, id) => owned(epoch, () => void operations.delete(id)),
     finish: (_, epoch, id, outcome) => owned(epoch, () => void (operations.get(id)!.outcome = outcome)),
+    settle: (_, epoch) => owned(epoch, () => undefined),
     commit: (_, epoch, __, ended) =>
       owned(epoch, () => {
         if (ended !== undefined) operations.get(ended.operation)!.outcome = ended.outcome

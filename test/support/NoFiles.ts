@@ -1,5 +1,5 @@
 /** A session whose files are saved nowhere. */
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { SessionId } from "../../src/domain/Identity.ts"
 import * as SessionFiles from "../../src/session/SessionFiles.ts"
 import * as MemoryRows from "./MemoryRows.ts"
@@ -19,5 +19,6 @@ export const make = () =>
       newest: () => Effect.succeed({ number: 0, base: 0 }),
     },
     template: Effect.dieMessage("no template is asked for in this test"),
-    patience: undefined,
+    mode: "off",
+    patience: Duration.zero,
   })

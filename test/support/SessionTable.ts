@@ -29,6 +29,8 @@ export interface SessionRow {
   readonly container: string | null
   readonly used: boolean
   readonly lost: boolean
+  readonly head: number | null
+  readonly unsaved: boolean
   readonly closed: boolean
 }
 
@@ -37,7 +39,7 @@ export const row = (id: SessionId) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     Effect.map(
       sql<SessionRow>`
-        SELECT epoch, node, incarnation, container, used, lost, closed_at IS NOT NULL AS closed
+        SELECT epoch, node, incarnation, container, used, lost, head, unsaved, closed_at IS NOT NULL AS closed
         FROM session WHERE id = ${id}`,
       (rows) => rows[0],
     ),
