@@ -5,13 +5,14 @@ import { parseArgs } from "node:util"
 import { type Bench, Results } from "./bench/Bench.ts"
 import { calls } from "./bench/Calls.ts"
 import { checkpoint } from "./bench/Checkpoint.ts"
+import { failover } from "./bench/Failover.ts"
 import { mcp } from "./bench/Mcp.ts"
 import { sandbox } from "./bench/Sandbox.ts"
 import { table } from "./bench/Table.ts"
 import { run } from "./process/Script.ts"
 import { StartError } from "./process/StartError.ts"
 
-const benches: ReadonlyArray<Bench> = [calls, mcp, sandbox, checkpoint]
+const benches: ReadonlyArray<Bench> = [calls, mcp, sandbox, checkpoint, failover]
 
 const usage = `Usage: npm run bench -- NAME [options]
 
