@@ -20,7 +20,7 @@ export class NodeReplaced extends Schema.TaggedError<NodeReplaced>()("NodeReplac
 }
 
 /** Another node of the cluster could not talk with this one. */
-export class SecretDiffers extends Schema.TaggedError<SecretDiffers>()("SecretDiffers", {
+class SecretDiffers extends Schema.TaggedError<SecretDiffers>()("SecretDiffers", {
   other: Schema.String,
 }) {
   override get message() {
