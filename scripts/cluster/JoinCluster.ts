@@ -9,8 +9,7 @@ import * as Project from "../process/Project.ts"
 import { step } from "../process/Progress.ts"
 import { StartError } from "../process/StartError.ts"
 import * as Machine from "../setup/Machine.ts"
-import type { ClusterState } from "./ClusterState.ts"
-import { freshId, withNode } from "./LocalCluster.ts"
+import { freshId, withNode, withoutNode } from "./LocalCluster.ts"
 import * as LocalNode from "./LocalNode.ts"
 import { followFiles } from "./NodeLogs.ts"
 import * as NodeSettings from "./NodeSettings.ts"
@@ -50,7 +49,7 @@ export const joinCluster = (
     })
     const died = yield* Ref.make(false)
     yield* Effect.addFinalizer(() =>
-      StateFile.update(file, (state) => without(state, node)).pipe(
+      StateFile.update(file, (state) => withoutNode(state, node.entry)).pipe(
         Effect.ignore,
         Effect.unlessEffect(Ref.get(died)),
       ),
@@ -104,8 +103,3 @@ const reserveAny = (file: string): Effect.Effect<string, StartError, Scope.Scope
     }
     return yield* new StartError({ problem: "Too many nodes join at once.", remedy: "Try again." })
   })
-
-const without = (state: ClusterState, { entry }: LocalNode.LocalNode): ClusterState => ({
-  ...state,
-  nodes: state.nodes.filter((node) => node.id !== entry.id || node.pid !== entry.pid),
-})

@@ -132,7 +132,7 @@ export const start = (options: LocalClusterOptions): Effect.Effect<LocalCluster,
       stop: (id) =>
         Effect.gen(function* () {
           const node = yield* child(id)
-          yield* StateFile.update(stateFile, (state) => withoutNode(state, id))
+          yield* StateFile.update(stateFile, (state) => withoutNode(state, { id, pid: node.pid }))
           yield* node.stop
         }),
       freeze: signal("SIGSTOP"),
@@ -155,9 +155,13 @@ export const withNode = (state: ClusterState, entry: ClusterState["nodes"][numbe
   nodes: [...state.nodes.filter((node) => node.id !== entry.id), entry],
 })
 
-const withoutNode = (state: ClusterState, id: string): ClusterState => ({
+/** The state without a node, unless another process has taken its id. */
+export const withoutNode = (
+  state: ClusterState,
+  { id, pid }: Pick<ClusterState["nodes"][number], "id" | "pid">,
+): ClusterState => ({
   ...state,
-  nodes: state.nodes.filter((node) => node.id !== id),
+  nodes: state.nodes.filter((node) => node.id !== id || node.pid !== pid),
 })
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
