@@ -1,31 +1,23 @@
 /** Postgres out of the nodes' reach for a while: calls say so, nothing hangs, and nodes recover by themselves. */
 import { assert, layer } from "@effect/vitest"
-import { Config, Context, Effect, Layer, Schedule } from "effect"
+import { Context, Effect, Layer, Schedule } from "effect"
 import { exec } from "../../src/tools/Exec.ts"
 import { readFile } from "../../src/tools/ReadFile.ts"
 import { sessionInfo } from "../../src/tools/SessionInfo.ts"
 import { writeFile } from "../../src/tools/WriteFile.ts"
 import type { TestClient } from "../support/Client.ts"
 import { clientOwnedBy, nodesOf, readiness, TestCluster } from "../support/TestCluster.ts"
-import * as TcpProxy from "../support/TcpProxy.ts"
+import type * as TcpProxy from "../support/TcpProxy.ts"
+import * as TestDatabase from "../support/TestDatabase.ts"
 import { until } from "../support/Until.ts"
 
 /** The nodes' way to Postgres. */
 class Way extends Context.Tag("codegen-mcp/test/Way")<Way, TcpProxy.TcpProxy>() {
-  static readonly layer = Layer.scoped(
-    Way,
-    Effect.flatMap(Config.string("TEST_DATABASE_URL"), (url) => {
-      const { hostname, port } = new URL(url)
-      return TcpProxy.make({ host: hostname, port: Number(port === "" ? 5432 : port) })
-    }),
-  )
+  static readonly layer = Layer.scoped(Way, TestDatabase.way)
 }
 
-const through = (port: number) => (url: string) =>
-  Object.assign(new URL(url), { host: `127.0.0.1:${port}` }).toString()
-
 const cluster = Layer.unwrapEffect(
-  Effect.map(Way, ({ port }) => TestCluster.layer({ nodes: 2, nodesReach: through(port) })),
+  Effect.map(Way, ({ port }) => TestCluster.layer({ nodes: 2, nodesReach: TestDatabase.through(port) })),
 ).pipe(Layer.provideMerge(Way.layer))
 
 /** How a call ended, within 20 s: `success`, the code of a failure, or the status of an HTTP answer. */

@@ -1,13 +1,13 @@
 /** A node that cannot reach Postgres for half a minute, while its clients and the other nodes reach both. */
 import { assert, layer } from "@effect/vitest"
-import { Config, Effect } from "effect"
+import { Effect } from "effect"
 import * as LocalNode from "../../scripts/cluster/LocalNode.ts"
 import { exec } from "../../src/tools/Exec.ts"
 import { readFile } from "../../src/tools/ReadFile.ts"
 import { sessionInfo } from "../../src/tools/SessionInfo.ts"
 import { writeFile } from "../../src/tools/WriteFile.ts"
 import { clientOwnedBy, nodesOf, settled, TestCluster } from "../support/TestCluster.ts"
-import * as TcpProxy from "../support/TcpProxy.ts"
+import * as TestDatabase from "../support/TestDatabase.ts"
 
 layer(TestCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "2 minutes" })(
   "a node that Postgres does not hear for 30 s",
@@ -19,15 +19,10 @@ layer(TestCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "2 
           const cluster = yield* TestCluster
           const nodes = yield* nodesOf(cluster)
           const state = yield* Effect.orDie(cluster.state)
-          const database = new URL(yield* Config.string("TEST_DATABASE_URL"))
-          const way = yield* TcpProxy.make({
-            host: database.hostname,
-            port: Number(database.port === "" ? 5432 : database.port),
-          })
-          const through = Object.assign(new URL(state.databaseUrl ?? ""), { host: `127.0.0.1:${way.port}` })
+          const way = yield* TestDatabase.way
           const cut = yield* LocalNode.start({
             id: "cut",
-            databaseUrl: through.toString(),
+            databaseUrl: TestDatabase.through(way.port)(state.databaseUrl),
             settings: state.settings,
             runFolder: cluster.runFolder,
           })

@@ -37,6 +37,16 @@ const removeContainer = Effect.fnUntraced(function* (session: SessionId) {
   return id
 })
 
+/** Does something while the store takes nothing. */
+const withoutStore = <A, E, R>(use: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.acquireUseRelease(
+      sql`ALTER TABLE pack RENAME TO away`,
+      () => use,
+      () => Effect.orDie(sql`ALTER TABLE away RENAME TO pack`),
+    ),
+  )
+
 const containers = Effect.map(Container.list, (found) => found.map(({ id }) => String(id)))
 
 layer(
@@ -190,23 +200,19 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both())), {
   it.scoped("say of each call that it is not saved, until the store takes all of it", () =>
     Effect.gen(function* () {
       const { claim, release } = yield* HeldSessions
-      const sql = yield* SqlClient.SqlClient
       const id = yield* SessionTable.insert()
       const operations = yield* claim(id)
       yield* run(operations, exec("echo first > a"))
-      yield* Effect.acquireUseRelease(
-        sql`ALTER TABLE pack RENAME TO away`,
-        () =>
-          Effect.gen(function* () {
-            const told = yield* run(operations, exec("echo second > a"))
-            assert.deepInclude(told, { exit_code: 0 })
-            assert.nestedInclude(told, { "checkpoint.state": "failed" })
-            assert.nestedInclude(yield* run(operations, exec("cat a")), {
-              stdout: "second\n",
-              "checkpoint.state": "failed",
-            })
-          }),
-        () => Effect.orDie(sql`ALTER TABLE away RENAME TO pack`),
+      yield* withoutStore(
+        Effect.gen(function* () {
+          const told = yield* run(operations, exec("echo second > a"))
+          assert.deepInclude(told, { exit_code: 0 })
+          assert.nestedInclude(told, { "checkpoint.state": "failed" })
+          assert.nestedInclude(yield* run(operations, exec("cat a")), {
+            stdout: "second\n",
+            "checkpoint.state": "failed",
+          })
+        }),
       )
       const told = yield* run(operations, exec("cat a"))
       assert.deepInclude(told, { checkpoint: { state: "saved", id: "2" } })
@@ -219,15 +225,10 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both())), {
   it.scoped("tell once what was never saved, where the sandbox is lost too, and go on from what was", () =>
     Effect.gen(function* () {
       const { claim, release } = yield* HeldSessions
-      const sql = yield* SqlClient.SqlClient
       const id = yield* SessionTable.insert()
       const operations = yield* claim(id)
       yield* run(operations, exec("echo first > a"))
-      yield* Effect.acquireUseRelease(
-        sql`ALTER TABLE pack RENAME TO away`,
-        () => run(operations, exec("echo second > a")),
-        () => Effect.orDie(sql`ALTER TABLE away RENAME TO pack`),
-      )
+      yield* withoutStore(run(operations, exec("echo second > a")))
       yield* removeContainer(id)
       const lost = yield* run(operations, exec("cat a"))
       assert.propertyVal(lost, "code", "workspace_lost")

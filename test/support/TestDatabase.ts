@@ -1,10 +1,11 @@
-/** An empty database of its own on the server that TEST_DATABASE_URL names; dropped when the scope closes. */
+/** Databases on the server that TEST_DATABASE_URL names, and a way to it that can be cut. */
 import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { Config, Effect, Redacted } from "effect"
 import { randomBytes } from "node:crypto"
+import * as TcpProxy from "./TcpProxy.ts"
 
-/** Makes the database and gives its URL. */
+/** Makes an empty database, which is dropped when the scope closes, and gives its URL. */
 export const make = Effect.gen(function* () {
   const server = new URL(yield* Config.string("TEST_DATABASE_URL"))
   const name = `codegen_test_${randomBytes(6).toString("hex")}`
@@ -17,3 +18,13 @@ export const make = Effect.gen(function* () {
   )
   return Object.assign(new URL(server), { pathname: `/${name}` }).toString()
 })
+
+/** A way to the server of all test databases that a test can cut. */
+export const way = Effect.flatMap(Config.string("TEST_DATABASE_URL"), (url) => {
+  const { hostname, port } = new URL(url)
+  return TcpProxy.make({ host: hostname, port: Number(port === "" ? 5432 : port) })
+})
+
+/** The URL of a database by that way. */
+export const through = (port: number) => (url: string) =>
+  Object.assign(new URL(url), { host: `127.0.0.1:${port}` }).toString()
