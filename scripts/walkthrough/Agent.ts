@@ -1,8 +1,8 @@
 /** What an agent does with a project: run its tests, read the failure, correct the file, run them again. */
 import { Effect } from "effect"
-import { exec } from "../../src/tools/Exec.ts"
-import { readFile } from "../../src/tools/ReadFile.ts"
-import { writeFile } from "../../src/tools/WriteFile.ts"
+import { exec } from "../../src/tools/commands/Exec.ts"
+import { readFile } from "../../src/tools/files/ReadFile.ts"
+import { writeFile } from "../../src/tools/files/WriteFile.ts"
 import { StartError } from "../process/StartError.ts"
 import type { McpClient } from "./McpClient.ts"
 import type { Narration } from "./Narration.ts"

@@ -1,7 +1,7 @@
 /** The demo: a cluster of three nodes, an agent that brings two projects from red to green, and how long it took. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { sessionInfo } from "../../src/tools/SessionInfo.ts"
+import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import type { StartError } from "../process/StartError.ts"
 import { step } from "../process/Progress.ts"
 import * as Agent from "./Agent.ts"

@@ -11,7 +11,7 @@ import { Effect, Schema } from "effect"
 import mime from "mime/lite"
 import { failureOf, type Explained } from "../domain/Failure.ts"
 import { pathOf, uriOf, workspaceScheme } from "../domain/WorkspaceUri.ts"
-import { filePaths, fileContent } from "../tools/WorkspaceResources.ts"
+import { filePaths, fileContent } from "../tools/files/WorkspaceResources.ts"
 
 const template = {
   uriTemplate: `${workspaceScheme}{+path}`,

@@ -16,7 +16,7 @@ import { defaultTemplate, type Template, Templates } from "../sandbox/Templates.
 import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
-import { SessionCommands } from "../tools/SessionCommands.ts"
+import { SessionCommands } from "../tools/commands/SessionCommands.ts"
 import { CheckpointState } from "../tools/Tool.ts"
 import { Checkpoints } from "../workspace/Checkpoints.ts"
 import { durability } from "../workspace/Durability.ts"

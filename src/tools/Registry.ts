@@ -1,19 +1,19 @@
 /** The tools of this server, in the fixed order in which clients see them. */
 import { Context, Layer } from "effect"
-import { closeSession } from "./CloseSession.ts"
-import { exec } from "./Exec.ts"
-import { killCommand } from "./KillCommand.ts"
-import { listCommands } from "./ListCommands.ts"
-import { listFiles } from "./ListFiles.ts"
-import { listSessions } from "./ListSessions.ts"
-import { openSession } from "./OpenSession.ts"
-import { readFile } from "./ReadFile.ts"
-import { readOutput } from "./ReadOutput.ts"
-import { sendInput } from "./SendInput.ts"
-import { sessionInfo } from "./SessionInfo.ts"
+import { closeSession } from "./sessions/CloseSession.ts"
+import { exec } from "./commands/Exec.ts"
+import { killCommand } from "./commands/KillCommand.ts"
+import { listCommands } from "./commands/ListCommands.ts"
+import { listFiles } from "./files/ListFiles.ts"
+import { listSessions } from "./sessions/ListSessions.ts"
+import { openSession } from "./sessions/OpenSession.ts"
+import { readFile } from "./files/ReadFile.ts"
+import { readOutput } from "./commands/ReadOutput.ts"
+import { sendInput } from "./commands/SendInput.ts"
+import { sessionInfo } from "./sessions/SessionInfo.ts"
 import type { AnyTool } from "./Tool.ts"
-import { fileContent, filePaths } from "./WorkspaceResources.ts"
-import { writeFile } from "./WriteFile.ts"
+import { fileContent, filePaths } from "./files/WorkspaceResources.ts"
+import { writeFile } from "./files/WriteFile.ts"
 
 export class Registry extends Context.Tag("codegen-mcp/tools/Registry")<
   Registry,
@@ -35,21 +35,11 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
   return { listed, findListed: (name) => visible.get(name), find: (name) => all.get(name) }
 }
 
-/** The tools of this product. */
-export const standard = of(
-  [
-    exec,
-    readOutput,
-    sendInput,
-    killCommand,
-    listCommands,
-    writeFile,
-    readFile,
-    listFiles,
-    sessionInfo,
-    openSession,
-    listSessions,
-    closeSession,
-  ],
-  [fileContent, filePaths],
-)
+/** The tools of this product, by what they are for. */
+const toolsets = {
+  commands: [exec, readOutput, sendInput, killCommand, listCommands],
+  files: [writeFile, readFile, listFiles],
+  sessions: [sessionInfo, openSession, listSessions, closeSession],
+}
+
+export const standard = of(Object.values(toolsets).flat(), [fileContent, filePaths])

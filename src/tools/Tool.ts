@@ -27,7 +27,7 @@ import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Template } from "../sandbox/Templates.ts"
 import type { NotRestored } from "../workspace/Checkpoints.ts"
 import type { Durability } from "../workspace/Durability.ts"
-import type { SessionCommands } from "./SessionCommands.ts"
+import type { SessionCommands } from "./commands/SessionCommands.ts"
 
 /** What a call on the owner's side knows of its session. */
 export interface OwnerCall {

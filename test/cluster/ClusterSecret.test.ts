@@ -3,8 +3,8 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { connect } from "node:net"
 import { networkInterfaces } from "node:os"
-import { exec } from "../../src/tools/Exec.ts"
-import { sessionInfo } from "../../src/tools/SessionInfo.ts"
+import { exec } from "../../src/tools/commands/Exec.ts"
+import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import { nodesOf, settled, TestCluster } from "../support/TestCluster.ts"
 
 /** An address of this machine that is not loopback. */

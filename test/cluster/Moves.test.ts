@@ -1,10 +1,10 @@
 /** Nodes join and leave on purpose, one after the other, while sessions are at work: nobody notices but by the clock. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Ref } from "effect"
-import { exec } from "../../src/tools/Exec.ts"
-import { readFile } from "../../src/tools/ReadFile.ts"
-import { sessionInfo } from "../../src/tools/SessionInfo.ts"
-import { writeFile } from "../../src/tools/WriteFile.ts"
+import { exec } from "../../src/tools/commands/Exec.ts"
+import { readFile } from "../../src/tools/files/ReadFile.ts"
+import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
+import { writeFile } from "../../src/tools/files/WriteFile.ts"
 import { clientOwnedBy, nodesOf, readiness, settled, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 

@@ -1,9 +1,9 @@
 /** What a client hears beside the answers to its requests, on whatever node. */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { exec } from "../../src/tools/Exec.ts"
-import { sessionInfo } from "../../src/tools/SessionInfo.ts"
-import { writeFile } from "../../src/tools/WriteFile.ts"
+import { exec } from "../../src/tools/commands/Exec.ts"
+import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
+import { writeFile } from "../../src/tools/files/WriteFile.ts"
 import * as EventStream from "../support/EventStream.ts"
 import * as RawClient from "../support/RawClient.ts"
 import { clientOwnedBy, nodesOf, TestCluster } from "../support/TestCluster.ts"

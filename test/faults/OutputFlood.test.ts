@@ -2,9 +2,9 @@
 import { assert, layer } from "@effect/vitest"
 import { Clock, Console, Effect, Fiber } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
-import { exec } from "../../src/tools/Exec.ts"
-import { readFile } from "../../src/tools/ReadFile.ts"
-import { writeFile } from "../../src/tools/WriteFile.ts"
+import { exec } from "../../src/tools/commands/Exec.ts"
+import { readFile } from "../../src/tools/files/ReadFile.ts"
+import { writeFile } from "../../src/tools/files/WriteFile.ts"
 import { fresh, line, output, run, SharedSandbox, start } from "../support/SharedSandbox.ts"
 import { nodesOf, TestCluster } from "../support/TestCluster.ts"
 

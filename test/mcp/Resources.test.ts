@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { FileError } from "../../src/domain/SandboxError.ts"
 import * as Resources from "../../src/mcp/Resources.ts"
-import { filePaths } from "../../src/tools/WorkspaceResources.ts"
+import { filePaths } from "../../src/tools/files/WorkspaceResources.ts"
 
 /** An owner whose workspace holds these files. */
 const owner =

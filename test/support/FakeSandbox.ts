@@ -6,7 +6,7 @@ import type { Limits } from "../../src/sandbox/Limits.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import type { SandboxFiles } from "../../src/sandbox/SandboxFiles.ts"
 import type { Template } from "../../src/sandbox/Templates.ts"
-import { SessionCommands } from "../../src/tools/SessionCommands.ts"
+import { SessionCommands } from "../../src/tools/commands/SessionCommands.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 
 const absent = (what: string) => () => Effect.dieMessage(`${what} is no part of this test`)

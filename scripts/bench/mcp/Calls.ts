@@ -1,8 +1,8 @@
 /** Calls of several clients at once, in turns with the engine's own exec. */
 import { Effect } from "effect"
-import { exec } from "../../../src/tools/Exec.ts"
-import { readFile } from "../../../src/tools/ReadFile.ts"
-import { writeFile } from "../../../src/tools/WriteFile.ts"
+import { exec } from "../../../src/tools/commands/Exec.ts"
+import { readFile } from "../../../src/tools/files/ReadFile.ts"
+import { writeFile } from "../../../src/tools/files/WriteFile.ts"
 import type { Result } from "../Bench.ts"
 import * as EngineExec from "../EngineExec.ts"
 import { type Measured, row } from "../Row.ts"

@@ -1,6 +1,6 @@
 /** What sessions and streams cost a node that do nothing. */
 import { Effect } from "effect"
-import { exec } from "../../../src/tools/Exec.ts"
+import { exec } from "../../../src/tools/commands/Exec.ts"
 import { row } from "../Row.ts"
 import type { Site } from "./Site.ts"
 

@@ -1,8 +1,8 @@
 /** Two nodes: one that clients call, and one that owns their sessions. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { closeSession } from "../../../src/tools/CloseSession.ts"
-import { sessionInfo } from "../../../src/tools/SessionInfo.ts"
+import { closeSession } from "../../../src/tools/sessions/CloseSession.ts"
+import { sessionInfo } from "../../../src/tools/sessions/SessionInfo.ts"
 import * as ThrowawayCluster from "../../cluster/ThrowawayCluster.ts"
 import { StartError } from "../../process/StartError.ts"
 import * as TemporaryFolder from "../../setup/TemporaryFolder.ts"

@@ -1,8 +1,8 @@
 /** Writes to the standard input of a command that runs. */
 import { Effect, Schema } from "effect"
-import { OperationId } from "../domain/Identity.ts"
+import { OperationId } from "../../domain/Identity.ts"
 import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
-import { CheckpointState, optional, ownerTool } from "./Tool.ts"
+import { CheckpointState, optional, ownerTool } from "../Tool.ts"
 
 export const sendInput = ownerTool({
   name: "send_input",

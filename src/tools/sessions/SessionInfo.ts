@@ -1,6 +1,6 @@
 /** What a session is, where it lives, and what it is bounded by. */
 import { Effect, Schema } from "effect"
-import { CheckpointState, ownerTool } from "./Tool.ts"
+import { CheckpointState, ownerTool } from "../Tool.ts"
 
 export const sessionInfo = ownerTool({
   name: "session_info",

@@ -3,10 +3,10 @@
  * the last ones that ended, so that their output can still be read.
  */
 import { Effect } from "effect"
-import type { CommandId, CommandPage, CommandSpec } from "../domain/Command.ts"
-import type { OperationId } from "../domain/Identity.ts"
-import type { SandboxLost } from "../domain/SandboxError.ts"
-import type { Sandbox } from "../sandbox/Sandbox.ts"
+import type { CommandId, CommandPage, CommandSpec } from "../../domain/Command.ts"
+import type { OperationId } from "../../domain/Identity.ts"
+import type { SandboxLost } from "../../domain/SandboxError.ts"
+import type { Sandbox } from "../../sandbox/Sandbox.ts"
 
 export interface SessionCommand {
   readonly operation: OperationId

@@ -1,8 +1,8 @@
 /** Lists the session's commands: those that run, and the last that ended. */
 import { Effect, Schema } from "effect"
-import { OperationId } from "../domain/Identity.ts"
+import { OperationId } from "../../domain/Identity.ts"
 import { CommandStatus, endOfOutput, statusOf } from "./CommandAnswer.ts"
-import { ownerTool } from "./Tool.ts"
+import { ownerTool } from "../Tool.ts"
 
 export const listCommands = ownerTool({
   name: "list_commands",

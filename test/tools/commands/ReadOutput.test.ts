@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { OperationId } from "../../src/domain/Identity.ts"
-import type { Outcome } from "../../src/domain/Operation.ts"
-import { readOutput } from "../../src/tools/ReadOutput.ts"
-import * as FakeSandbox from "../support/FakeSandbox.ts"
+import { OperationId } from "../../../src/domain/Identity.ts"
+import type { Outcome } from "../../../src/domain/Operation.ts"
+import { readOutput } from "../../../src/tools/commands/ReadOutput.ts"
+import * as FakeSandbox from "../../support/FakeSandbox.ts"
 
 /** Reads a command that ended with this answer and is kept no more. */
 const read = (

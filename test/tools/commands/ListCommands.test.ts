@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { CommandId } from "../../src/domain/Command.ts"
-import { OperationId } from "../../src/domain/Identity.ts"
-import { CommandNotStarted } from "../../src/domain/SandboxError.ts"
-import { listCommands } from "../../src/tools/ListCommands.ts"
-import { SessionCommands } from "../../src/tools/SessionCommands.ts"
-import * as FakeSandbox from "../support/FakeSandbox.ts"
+import { CommandId } from "../../../src/domain/Command.ts"
+import { OperationId } from "../../../src/domain/Identity.ts"
+import { CommandNotStarted } from "../../../src/domain/SandboxError.ts"
+import { listCommands } from "../../../src/tools/commands/ListCommands.ts"
+import { SessionCommands } from "../../../src/tools/commands/SessionCommands.ts"
+import * as FakeSandbox from "../../support/FakeSandbox.ts"
 
 describe("ListCommands", () => {
   it.effect(

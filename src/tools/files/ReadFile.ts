@@ -1,6 +1,6 @@
 /** Reads one file, or a part of it. */
 import { Effect, Schema } from "effect"
-import { absolute, optional, ownerTool, partialCharacter, WorkspacePath } from "./Tool.ts"
+import { absolute, optional, ownerTool, partialCharacter, WorkspacePath } from "../Tool.ts"
 
 /** Bytes of one answer, so that it stays below what clients pass on to a model. */
 const answerLimit = 28_000

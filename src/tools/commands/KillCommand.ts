@@ -1,9 +1,9 @@
 /** Ends a command, or sends it a signal. */
 import { Effect, Schema } from "effect"
-import { OperationId } from "../domain/Identity.ts"
+import { OperationId } from "../../domain/Identity.ts"
 import { CommandStatus, endOfOutput, statusOf } from "./CommandAnswer.ts"
 import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
-import { optional, ownerTool } from "./Tool.ts"
+import { optional, ownerTool } from "../Tool.ts"
 
 export const killCommand = ownerTool({
   name: "kill_command",

@@ -1,6 +1,6 @@
 /** Ends a session. */
 import { Effect, Schema } from "effect"
-import { edgeTool, required } from "./Tool.ts"
+import { edgeTool, required } from "../Tool.ts"
 
 export const closeSession = edgeTool({
   name: "close_session",

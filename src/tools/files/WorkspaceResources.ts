@@ -3,8 +3,8 @@
  * no client sees them as tools.
  */
 import { Effect, Schema } from "effect"
-import { FileError } from "../domain/SandboxError.ts"
-import { absolute, ownerTool } from "./Tool.ts"
+import { FileError } from "../../domain/SandboxError.ts"
+import { absolute, ownerTool } from "../Tool.ts"
 
 const hidden = {
   title: "",

@@ -1,10 +1,10 @@
 /** What the tools answer of a command: how it stands, and its output as text. */
 import { Schema } from "effect"
-import type { CommandEnd, CommandPage, OutputCursor, OutputPiece } from "../domain/Command.ts"
-import { OperationId } from "../domain/Identity.ts"
-import { settingOf, type Template } from "../sandbox/Templates.ts"
+import type { CommandEnd, CommandPage, OutputCursor, OutputPiece } from "../../domain/Command.ts"
+import { OperationId } from "../../domain/Identity.ts"
+import { settingOf, type Template } from "../../sandbox/Templates.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
-import { CheckpointState, type OwnerCall, partialCharacter } from "./Tool.ts"
+import { CheckpointState, type OwnerCall, partialCharacter } from "../Tool.ts"
 
 /** `running` says that the command goes on; all others are ends. */
 export const CommandStatus = Schema.Literal("exited", "running", "timed_out", "cancelled", "interrupted")

@@ -1,6 +1,6 @@
 /** Lists a folder. */
 import { Effect, Schema } from "effect"
-import { absolute, optional, ownerTool, WorkspacePath } from "./Tool.ts"
+import { absolute, optional, ownerTool, WorkspacePath } from "../Tool.ts"
 
 /** Entries of one answer. */
 const limit = 500

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFile } from "../../src/tools/ReadFile.ts"
-import * as FakeSandbox from "../support/FakeSandbox.ts"
+import { readFile } from "../../../src/tools/files/ReadFile.ts"
+import * as FakeSandbox from "../../support/FakeSandbox.ts"
 
 /** Reads a file of these bytes from `offset`, as a model would. */
 const read = (file: Uint8Array, offset?: number) => {

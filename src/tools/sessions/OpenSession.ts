@@ -1,7 +1,7 @@
 /** Opens a session beside the connection's own. */
 import { Effect, Schema } from "effect"
-import { SessionName } from "../domain/Session.ts"
-import { edgeTool, optional } from "./Tool.ts"
+import { SessionName } from "../../domain/Session.ts"
+import { edgeTool, optional } from "../Tool.ts"
 
 export const openSession = edgeTool({
   name: "open_session",

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { failureOf } from "../../src/domain/Failure.ts"
-import { writeFile } from "../../src/tools/WriteFile.ts"
-import * as FakeSandbox from "../support/FakeSandbox.ts"
+import { failureOf } from "../../../src/domain/Failure.ts"
+import { writeFile } from "../../../src/tools/files/WriteFile.ts"
+import * as FakeSandbox from "../../support/FakeSandbox.ts"
 
 const write = (input: Parameters<typeof writeFile.handler>[0]) =>
   Effect.gen(function* () {

@@ -1,10 +1,10 @@
 /** The command that a tool's caller names: where this node has it, and where it has it no more. */
 import { Effect, Option, Schema } from "effect"
-import { OperationId } from "../domain/Identity.ts"
-import { explained } from "../domain/Failure.ts"
+import { OperationId } from "../../domain/Identity.ts"
+import { explained } from "../../domain/Failure.ts"
 import { commandAnswer } from "./CommandAnswer.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
-import type { OwnerCall } from "./Tool.ts"
+import type { OwnerCall } from "../Tool.ts"
 
 export const CommandOperation = OperationId.annotations({
   description: "The `operation_id` that exec answered with.",

@@ -1,7 +1,7 @@
 /** Replaces or makes one file. */
 import { Effect, Encoding, Either, Schema } from "effect"
-import { FileError } from "../domain/SandboxError.ts"
-import { absolute, CheckpointState, optional, ownerTool, WorkspacePath } from "./Tool.ts"
+import { FileError } from "../../domain/SandboxError.ts"
+import { absolute, CheckpointState, optional, ownerTool, WorkspacePath } from "../Tool.ts"
 
 export const writeFile = ownerTool({
   name: "write_file",

@@ -1,10 +1,10 @@
 /** Shows what a command has written since a cursor, and whether it still runs. */
 import { Duration, Effect, Option, Schema } from "effect"
-import type { CommandPage, OutputCursor } from "../domain/Command.ts"
-import { OperationId } from "../domain/Identity.ts"
+import type { CommandPage, OutputCursor } from "../../domain/Command.ts"
+import { OperationId } from "../../domain/Identity.ts"
 import { commandAnswer, noPage, part, standing } from "./CommandAnswer.ts"
 import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
-import { defaultWaitMs, optional, ownerTool, WaitMs } from "./Tool.ts"
+import { defaultWaitMs, optional, ownerTool, WaitMs } from "../Tool.ts"
 
 const Cursor = Schema.Number.pipe(Schema.int(), Schema.nonNegative())
 

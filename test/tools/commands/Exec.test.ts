@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
-import { type CommandEnd, CommandId, type CommandSpec } from "../../src/domain/Command.ts"
-import { failureOf } from "../../src/domain/Failure.ts"
-import { exec } from "../../src/tools/Exec.ts"
-import * as FakeSandbox from "../support/FakeSandbox.ts"
+import { type CommandEnd, CommandId, type CommandSpec } from "../../../src/domain/Command.ts"
+import { failureOf } from "../../../src/domain/Failure.ts"
+import { exec } from "../../../src/tools/commands/Exec.ts"
+import * as FakeSandbox from "../../support/FakeSandbox.ts"
 
 type Input = Parameters<typeof exec.handler>[0]
 

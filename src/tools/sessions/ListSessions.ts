@@ -1,6 +1,6 @@
 /** Lists the principal's sessions. */
 import { Effect, Schema } from "effect"
-import { edgeTool } from "./Tool.ts"
+import { edgeTool } from "../Tool.ts"
 
 export const listSessions = edgeTool({
   name: "list_sessions",

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type { CommandEnd, CommandPage, OutputCursor } from "../../src/domain/Command.ts"
-import { OutputBuffer } from "../../src/sandbox/OutputBuffer.ts"
-import { part, summary } from "../../src/tools/CommandAnswer.ts"
+import type { CommandEnd, CommandPage, OutputCursor } from "../../../src/domain/Command.ts"
+import { OutputBuffer } from "../../../src/sandbox/OutputBuffer.ts"
+import { part, summary } from "../../../src/tools/commands/CommandAnswer.ts"
 
 const decode = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)
 

@@ -1,10 +1,10 @@
 /** Runs a command, and answers with its end, or with how it stands where it takes longer than the caller waits. */
 import { Effect, Exit, Schema } from "effect"
-import type { CommandEnd, CommandSpec, OutputCursor } from "../domain/Command.ts"
-import type { Progress } from "../domain/Event.ts"
+import type { CommandEnd, CommandSpec, OutputCursor } from "../../domain/Command.ts"
+import type { Progress } from "../../domain/Event.ts"
 import { commandAnswer, noPage, part, standing, summary } from "./CommandAnswer.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
-import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "./Tool.ts"
+import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "../Tool.ts"
 
 const EnvironmentName = Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/))
 

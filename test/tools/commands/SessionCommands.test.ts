@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { CommandId, type CommandPage, type CommandSpec } from "../../src/domain/Command.ts"
-import { OperationId } from "../../src/domain/Identity.ts"
-import { SessionCommands } from "../../src/tools/SessionCommands.ts"
-import * as FakeSandbox from "../support/FakeSandbox.ts"
+import { CommandId, type CommandPage, type CommandSpec } from "../../../src/domain/Command.ts"
+import { OperationId } from "../../../src/domain/Identity.ts"
+import { SessionCommands } from "../../../src/tools/commands/SessionCommands.ts"
+import * as FakeSandbox from "../../support/FakeSandbox.ts"
 
 const MiB = 1024 * 1024
 
