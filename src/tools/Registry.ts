@@ -1,14 +1,19 @@
 /** The tools of this server, in the fixed order in which clients see them. */
 import { Context, Layer } from "effect"
 import { closeSession } from "./sessions/CloseSession.ts"
+import { deleteFile } from "./files/DeleteFile.ts"
+import { editFile } from "./files/EditFile.ts"
 import { exec } from "./commands/Exec.ts"
+import { findFiles } from "./files/FindFiles.ts"
 import { killCommand } from "./commands/KillCommand.ts"
 import { listCommands } from "./commands/ListCommands.ts"
 import { listFiles } from "./files/ListFiles.ts"
 import { listSessions } from "./sessions/ListSessions.ts"
+import { moveFile } from "./files/MoveFile.ts"
 import { openSession } from "./sessions/OpenSession.ts"
 import { readFile } from "./files/ReadFile.ts"
 import { readOutput } from "./commands/ReadOutput.ts"
+import { searchFiles } from "./files/SearchFiles.ts"
 import { sendInput } from "./commands/SendInput.ts"
 import { sessionInfo } from "./sessions/SessionInfo.ts"
 import type { AnyTool } from "./Tool.ts"
@@ -38,7 +43,7 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 /** The tools of this product, by what they are for. */
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands],
-  files: [writeFile, readFile, listFiles],
+  files: [writeFile, readFile, editFile, listFiles, findFiles, searchFiles, moveFile, deleteFile],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
 
