@@ -1,5 +1,6 @@
 /** The tools of this server, in the fixed order in which clients see them. */
 import { Context, Layer } from "effect"
+import { applyPatch } from "./files/ApplyPatch.ts"
 import { closeSession } from "./sessions/CloseSession.ts"
 import { deleteFile } from "./files/DeleteFile.ts"
 import { editFile } from "./files/EditFile.ts"
@@ -43,7 +44,7 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 /** The tools of this product, by what they are for. */
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands],
-  files: [writeFile, readFile, editFile, listFiles, findFiles, searchFiles, moveFile, deleteFile],
+  files: [writeFile, readFile, editFile, applyPatch, listFiles, findFiles, searchFiles, moveFile, deleteFile],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
 

@@ -4,8 +4,13 @@
  * (Knuth, Morris, Pratt: Fast Pattern Matching in Strings, 1977.)
  */
 
-/** The offsets of up to `most` occurrences that do not overlap, in their order. */
-export const occurrences = (text: Uint8Array, pattern: Uint8Array, most: number): ReadonlyArray<number> => {
+/** The offsets of up to `most` occurrences, in their order: of those that do not overlap, unless `overlapping`. */
+export const occurrences = (
+  text: Uint8Array,
+  pattern: Uint8Array,
+  most: number,
+  overlapping = false,
+): ReadonlyArray<number> => {
   const found: Array<number> = []
   const borders = bordersOf(pattern)
   let matched = 0
@@ -15,7 +20,7 @@ export const occurrences = (text: Uint8Array, pattern: Uint8Array, most: number)
     if (pattern[matched] === byte) matched++
     if (matched === pattern.length) {
       found.push(at + 1 - matched)
-      matched = 0
+      matched = overlapping ? borders[matched - 1]! : 0
     }
   }
   return found
