@@ -268,11 +268,17 @@ const nameIn = (line: string) => {
   return name === "/dev/null" ? undefined : name
 }
 
-/** Without git's `a/` and `b/`, where both are there. */
-const withoutPrefix = ({ from, to }: Names): Names =>
-  (from ?? "a/").startsWith("a/") && (to ?? "b/").startsWith("b/")
-    ? { from: from?.slice(2), to: to?.slice(2) }
-    : { from, to }
+/**
+ * Without git's prefixes: `a/` and `b/`, the other way round where a diff is reversed, or other letters by its setting
+ * `diff.mnemonicPrefix`. Two that are the same are a folder's name in a diff without prefixes.
+ */
+const withoutPrefix = ({ from, to }: Names): Names => {
+  const [one, other] = [from, to].map((name) => (name === undefined ? "" : prefix.exec(name)?.[0]))
+  const has = one !== undefined && other !== undefined && one !== other
+  return has ? { from: from?.slice(one.length), to: to?.slice(other.length) } : { from, to }
+}
+
+const prefix = /^[abciow]\//
 
 /** Both names of a line `diff --git`, which are the same but for their prefix wherever they are needed. */
 const namesOf = (both: string): Names | undefined => {

@@ -258,6 +258,19 @@ layer(LocalFiles.layer, { excludeTestServices: true })("ApplyPatch", (it) => {
     }),
   )
 
+  it.effect("knows git's prefixes, also reversed, and does without them", () =>
+    Effect.gen(function* () {
+      const { apply, text } = yield* folderOf({ "a/x": "1\n" })
+      const named = (from: string, to: string, old: number) =>
+        `--- ${from}\n+++ ${to}\n@@ -1 +1 @@\n-${old}\n+${old + 1}\n`
+      yield* apply(named("a/a/x", "b/a/x", 1))
+      yield* apply(named("b/a/x", "a/a/x", 2))
+      yield* apply(named("i/a/x", "w/a/x", 3))
+      yield* apply(named("a/x", "a/x", 4))
+      assert.strictEqual(text("a/x"), "5\n")
+    }),
+  )
+
   it.effect("fits a patch whose lines end in LF to a file whose lines end in CRLF", () =>
     Effect.gen(function* () {
       const { apply, text } = yield* folderOf({ a: "a\r\nb\r\n", b: "a\nb\n" })
