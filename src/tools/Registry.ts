@@ -2,6 +2,7 @@
 import { Context, Layer } from "effect"
 import { closeSession } from "./sessions/CloseSession.ts"
 import { exec } from "./commands/Exec.ts"
+import { getResult } from "./commands/GetResult.ts"
 import { killCommand } from "./commands/KillCommand.ts"
 import { listCommands } from "./commands/ListCommands.ts"
 import { listFiles } from "./files/ListFiles.ts"
@@ -37,7 +38,7 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 
 /** The tools of this product, by what they are for. */
 const toolsets = {
-  commands: [exec, readOutput, sendInput, killCommand, listCommands],
+  commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
   files: [writeFile, readFile, listFiles],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
