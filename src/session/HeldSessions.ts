@@ -3,10 +3,9 @@
  * an activation that ends and begins again on the same node (idle, Postgres restarted) finds its sandbox and
  * its running operations. `release` ends them, and so does the end of the node.
  */
-import { Context, Duration, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schedule } from "effect"
 import { type OperationId, Principal, type SessionId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
-import type { Outcome } from "../domain/Operation.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
 import { type SessionClosed, type SessionNotFound, Unavailable } from "../domain/SessionError.ts"
 import { Limits } from "../sandbox/Limits.ts"
@@ -17,7 +16,6 @@ import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
 import { SessionCommands } from "../tools/commands/SessionCommands.ts"
-import { CheckpointState } from "../tools/Tool.ts"
 import { Checkpoints } from "../workspace/Checkpoints.ts"
 import { durability } from "../workspace/Durability.ts"
 import { clientOf } from "./OperationClient.ts"
@@ -46,12 +44,6 @@ interface Held {
   /** An entity is active for it on this node. */
   active: boolean
 }
-
-/** What an operation's answer says of its files. */
-const checkpointIn = (outcome: Outcome | undefined) =>
-  outcome?._tag === "Answered" ? Option.getOrUndefined(decodeAnswer(outcome.output))?.checkpoint : undefined
-
-const decodeAnswer = Schema.decodeUnknownOption(Schema.Struct({ checkpoint: CheckpointState }))
 
 /** For the last save of a node that leaves. */
 const lastSave = "3 seconds"
@@ -173,9 +165,9 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               commands,
               goesOn: operations.goesOn,
               outcomeOf: operations.ended,
+              endOf: operations.outcomeOf,
               durability: survives,
               checkpoint: files.state,
-              checkpointOf: (id) => Effect.map(operations.outcomeOf(id), checkpointIn),
               ...client,
               log,
               sandbox: Effect.tap(sandbox.acquire(tool.changes), ({ id }) =>

@@ -6,6 +6,10 @@ import { deleteFile } from "./files/DeleteFile.ts"
 import { editFile } from "./files/EditFile.ts"
 import { exec } from "./commands/Exec.ts"
 import { findFiles } from "./files/FindFiles.ts"
+import { getResult } from "./commands/GetResult.ts"
+import { gitCommit } from "./git/GitCommit.ts"
+import { gitDiff } from "./git/GitDiff.ts"
+import { gitStatus } from "./git/GitStatus.ts"
 import { killCommand } from "./commands/KillCommand.ts"
 import { listCommands } from "./commands/ListCommands.ts"
 import { listFiles } from "./files/ListFiles.ts"
@@ -43,8 +47,9 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 
 /** The tools of this product, by what they are for. */
 const toolsets = {
-  commands: [exec, readOutput, sendInput, killCommand, listCommands],
+  commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
   files: [writeFile, readFile, editFile, applyPatch, listFiles, findFiles, searchFiles, moveFile, deleteFile],
+  git: [gitStatus, gitDiff, gitCommit],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
 

@@ -3,7 +3,7 @@
  * the decoder and the type. A tool of the owner runs on the node that owns the session, beside its
  * sandbox; a tool of the edge runs where the request came in.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import type { Content } from "../domain/Content.ts"
 import type { LogLevel, Progress, Question } from "../domain/Event.ts"
 import type { Explained } from "../domain/Failure.ts"
@@ -41,8 +41,6 @@ export interface OwnerCall {
   readonly durability: Durability
   /** How it stands with the session's files; before the end of an operation, also with what that changes. */
   readonly checkpoint: () => CheckpointState
-  /** What an operation's answer says of its files; waits for its end. Undefined where it says nothing. */
-  readonly checkpointOf: (id: OperationId) => Effect.Effect<CheckpointState | undefined, Explained>
   readonly commands: SessionCommands
   /** Tells the caller what came so far, where it wants to know. */
   readonly progress: ((progress: Progress) => void) | undefined
@@ -56,6 +54,8 @@ export interface OwnerCall {
   readonly goesOn: (id: OperationId) => boolean
   /** How an operation of the session ended, on whatever node; undefined while it runs, and where there is none. */
   readonly outcomeOf: (id: OperationId) => Effect.Effect<Outcome | undefined, Explained>
+  /** As `outcomeOf`, but waits for the end of one that runs on this node, for as long as that takes. */
+  readonly endOf: (id: OperationId) => Effect.Effect<Outcome | undefined, Explained>
   /** The session's sandbox, started where there is none yet. */
   readonly sandbox: Effect.Effect<
     Sandbox,
@@ -190,6 +190,12 @@ export const CheckpointState = Schema.Struct({
     "`failed` and `off`: they die with the node.",
 })
 export type CheckpointState = typeof CheckpointState.Type
+
+/** What an operation's answer says of its files; undefined where it says nothing. */
+export const checkpointIn = (outcome: Outcome | undefined): CheckpointState | undefined =>
+  outcome?._tag === "Answered" ? Option.getOrUndefined(decodeAnswer(outcome.output))?.checkpoint : undefined
+
+const decodeAnswer = Schema.decodeUnknownOption(Schema.Struct({ checkpoint: CheckpointState }))
 
 /** How long a call may wait, in milliseconds; several clients give a call up after 30 s. */
 export const WaitMs = Schema.Number.pipe(Schema.int(), Schema.between(0, 600_000))

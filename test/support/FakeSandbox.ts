@@ -129,7 +129,7 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   goesOn: () => false,
   durability: "none",
   checkpoint: () => ({ state: "off" }),
-  checkpointOf: () => Effect.succeed(undefined),
+  endOf: () => Effect.succeed(undefined),
   outcomeOf: () => Effect.succeed(undefined),
   sandbox,
 })

@@ -1,10 +1,10 @@
 /** Runs a command, and answers with its end, or with how it stands where it takes longer than the caller waits. */
-import { Effect, Exit, Schema } from "effect"
-import type { CommandEnd, CommandSpec, OutputCursor } from "../../domain/Command.ts"
-import type { Progress } from "../../domain/Event.ts"
-import { commandAnswer, noPage, part, standing, summary } from "./CommandAnswer.ts"
-import type { SessionCommand } from "./SessionCommands.ts"
+import { Effect, Schema } from "effect"
+import type { CommandSpec } from "../../domain/Command.ts"
+import { InvalidArguments } from "../InvalidArguments.ts"
 import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "../Tool.ts"
+import { commandAnswer, noPage, standing, summary } from "./CommandAnswer.ts"
+import { cancelCommand, commandsOf, start, TimeoutMs, timeoutOf } from "./ToolCommand.ts"
 
 const EnvironmentName = Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/))
 
@@ -53,13 +53,7 @@ export const exec = ownerTool({
           "the answer has `status: running`, and read_output shows the rest.",
       }),
     ),
-    timeout_ms: optional(
-      Schema.Number.pipe(Schema.int(), Schema.positive()).annotations({
-        description:
-          "Wall time in milliseconds after which the command and all that it started is killed, also one that goes on " +
-          "in the background.",
-      }),
-    ),
+    timeout_ms: TimeoutMs,
   }),
   output: Schema.Struct({
     ...commandAnswer,
@@ -72,38 +66,15 @@ export const exec = ownerTool({
   stateOf: ({ status }) => (status === "timed_out" || status === "cancelled" ? status : "succeeded"),
   handler: Effect.fnUntraced(function* (input, call) {
     const spec = yield* specOf(input, call.limits)
-    const sandbox = yield* call.sandbox
-    return yield* Effect.acquireUseRelease(
-      call.commands.start(call.operation, sandbox, spec, shownOf(input)),
-      (command) =>
-        Effect.gen(function* () {
-          const read = sandbox.read(command.id, start, spec.timeoutMs + killTimeMs, "end")
-          const { stdin, stdin_open = false } = input
-          const beside = [
-            ...(stdin === undefined ? [] : [sandbox.write(command.id, Buffer.from(stdin), !stdin_open)]),
-            ...(call.progress === undefined ? [] : [tell(command, call.progress)]),
-          ]
-          const page = yield* beside.length === 0
-            ? read
-            : Effect.zipLeft(read, Effect.all(beside, { concurrency: 2 }), { concurrent: true })
-          const end: CommandEnd = page.end ?? {
-            _tag: "TimedOut",
-            durationMs: spec.timeoutMs,
-            limits: [],
-            spilled: {},
-          }
-          yield* call.commands.end(command, page)
-          return { ...standing(command, end, call), ...summary(page) }
-        }),
-      (command, exit) => (Exit.isSuccess(exit) ? Effect.void : call.commands.drop(command)),
+    const { stdin, stdin_open = false } = input
+    const ran = yield* commandsOf(call).run(
+      spec,
+      shownOf(input),
+      stdin === undefined ? undefined : { data: Buffer.from(stdin), end: !stdin_open },
     )
+    return { ...standing(ran.command, ran.end, call), ...summary(ran.page) }
   }),
-  cancel: (operation, commands) => {
-    const command = commands.find(operation)
-    return command === undefined || command.kept !== undefined
-      ? Effect.succeed(false)
-      : Effect.as(Effect.ignore(command.sandbox.cancel(command.id)), true)
-  },
+  cancel: cancelCommand,
   partial: {
     waitMs: ({ wait_ms = defaultWaitMs }) => wait_ms,
     answer: Effect.fnUntraced(function* (_, call) {
@@ -119,41 +90,6 @@ export const exec = ownerTool({
   },
 })
 
-/** Tells of a command's output as it comes, to its end. */
-const tell = Effect.fnUntraced(function* (
-  { id, sandbox }: SessionCommand,
-  progress: (progress: Progress) => void,
-) {
-  let cursor = start
-  let bytes = 0
-  for (;;) {
-    const page = yield* sandbox.read(id, cursor, endless, "output")
-    const { stderr, stderr_cursor, stdout, stdout_cursor, more } = part(page, cursor)
-    bytes += stdout_cursor - cursor.stdout
-    if (stdout !== "") progress({ progress: bytes, message: stdout })
-    bytes += stderr_cursor - cursor.stderr
-    if (stderr !== "") progress({ progress: bytes, message: stderr })
-    cursor = { stdout: stdout_cursor, stderr: stderr_cursor }
-    if (page.end !== undefined && !more) return
-    // What comes meanwhile is told in one piece.
-    if (page.end === undefined) yield* Effect.sleep(telling)
-  }
-})
-
-/** In milliseconds. */
-const endless = 600_000
-const telling = 20
-
-/** Exactly one of `command` and `argv` is needed, which a flat schema cannot say. */
-class InvalidArguments extends Schema.TaggedError<InvalidArguments>()("InvalidArguments", {
-  problem: Schema.String,
-}) {
-  override get message() {
-    return this.problem
-  }
-  readonly next = "Correct the arguments and call again."
-}
-
 const specOf = (
   input: {
     readonly command?: string | undefined
@@ -168,7 +104,6 @@ const specOf = (
   limits: { readonly commandTimeoutMs: number; readonly maxCommandTimeoutMs: number },
 ): Effect.Effect<CommandSpec, InvalidArguments> => {
   const [program, ...args] = input.argv ?? (input.command === undefined ? [] : shell(input.command))
-  const timeoutMs = input.timeout_ms ?? Math.min(limits.commandTimeoutMs, limits.maxCommandTimeoutMs)
   if ((input.argv === undefined) === (input.command === undefined) || program === undefined) {
     return Effect.fail(new InvalidArguments({ problem: "Give either `command` or `argv`, and not both." }))
   }
@@ -181,21 +116,14 @@ const specOf = (
       new InvalidArguments({ problem: "A command and its environment cannot contain a NUL character." }),
     )
   }
-  if (timeoutMs > limits.maxCommandTimeoutMs) {
-    return Effect.fail(
-      new InvalidArguments({
-        problem: `timeout_ms may be ${limits.maxCommandTimeoutMs} at most (MAX_COMMAND_TIMEOUT).`,
-      }),
-    )
-  }
-  return Effect.succeed({
+  return Effect.map(timeoutOf(input.timeout_ms, limits), (timeoutMs) => ({
     argv: [program, ...args],
     cwd: absolute(input.cwd ?? "."),
     env: input.env ?? {},
     stdin: input.stdin === undefined && input.stdin_open !== true ? "none" : "open",
     tty: input.tty ?? false,
     timeoutMs,
-  })
+  }))
 }
 
 /** Bash where the image has it. */
@@ -215,8 +143,3 @@ const shownOf = ({
   readonly command?: string
   readonly argv?: ReadonlyArray<string>
 }) => (command ?? argv.join(" ")).slice(0, 200)
-
-const start: OutputCursor = { stdout: 0, stderr: 0 }
-
-/** Time for the kill of a command that ran out of its own, in milliseconds. */
-const killTimeMs = 15_000

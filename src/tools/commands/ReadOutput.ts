@@ -4,7 +4,7 @@ import type { CommandPage, OutputCursor } from "../../domain/Command.ts"
 import { OperationId } from "../../domain/Identity.ts"
 import { commandAnswer, noPage, part, standing } from "./CommandAnswer.ts"
 import { CommandOperation, commandOf, endedCommand } from "./NamedCommand.ts"
-import { defaultWaitMs, optional, ownerTool, WaitMs } from "../Tool.ts"
+import { checkpointIn, defaultWaitMs, optional, ownerTool, WaitMs } from "../Tool.ts"
 
 const Cursor = Schema.Number.pipe(Schema.int(), Schema.nonNegative())
 
@@ -54,7 +54,7 @@ export const readOutput = ownerTool({
     }
     const shown = Effect.fnUntraced(function* (page: CommandPage) {
       const answer = { ...standing(command, page.end, call), ...part(page, after) }
-      const checkpoint = page.end === undefined ? undefined : yield* call.checkpointOf(operation_id)
+      const checkpoint = page.end === undefined ? undefined : checkpointIn(yield* call.endOf(operation_id))
       return checkpoint === undefined ? answer : { ...answer, checkpoint }
     })
     const { id, sandbox } = command

@@ -26,27 +26,33 @@ export class SessionCommands {
   /** In order of their end. */
   private ended: ReadonlyArray<SessionCommand> = []
 
-  /** Starts a command as this operation's. It is to be given to `end` or to `drop`. */
+  /**
+   * Starts a command as this operation's, in place of one that it ran before. It is to be given to `end` or to `drop`.
+   */
   start(
     operation: OperationId,
     sandbox: Sandbox,
     spec: CommandSpec,
     shown: string,
   ): Effect.Effect<SessionCommand, SandboxLost> {
+    const before = this.commands.get(operation)
     return Effect.uninterruptible(
-      Effect.map(sandbox.start(spec), (id) => {
-        const command: SessionCommand = {
-          operation,
-          sandbox,
-          id,
-          spec,
-          shown,
-          startedAt: Date.now(),
-          kept: undefined,
-        }
-        this.commands.set(operation, command)
-        return command
-      }),
+      Effect.map(
+        Effect.zipRight(before === undefined ? Effect.void : this.drop(before), sandbox.start(spec)),
+        (id) => {
+          const command: SessionCommand = {
+            operation,
+            sandbox,
+            id,
+            spec,
+            shown,
+            startedAt: Date.now(),
+            kept: undefined,
+          }
+          this.commands.set(operation, command)
+          return command
+        },
+      ),
     )
   }
 

@@ -1,5 +1,6 @@
 /** Reads one file: a part of its bytes, some of its lines, or an image to look at. */
 import { Effect, Schema } from "effect"
+import { InvalidArguments } from "../InvalidArguments.ts"
 import type { SandboxFiles } from "../../sandbox/SandboxFiles.ts"
 import { absolute, optional, ownerTool, partialCharacter, WorkspacePath } from "../Tool.ts"
 import { imageType } from "./ImageType.ts"
@@ -53,7 +54,7 @@ export const readFile = ownerTool({
   changes: false,
   handler: Effect.fnUntraced(function* ({ first_line, lines, numbered, offset, path }, { sandbox, show }) {
     const byLines = first_line !== undefined || lines !== undefined || numbered === true
-    if (byLines && offset !== undefined) return yield* new BytesOrLines()
+    if (byLines && offset !== undefined) return yield* new InvalidArguments({ problem: bytesOrLines })
     const { files } = yield* sandbox
     if (byLines) {
       const page = yield* files.readLines(absolute(path), first_line ?? 1, lines ?? maxLines, answerLimit)
@@ -71,6 +72,9 @@ export const readFile = ownerTool({
     return { ...facts, size: image.size }
   }),
 })
+
+const bytesOrLines =
+  "`offset` counts bytes, and cannot be given together with `first_line`, `lines` or `numbered`."
 
 /** As many as an answer holds. */
 const maxLines = answerLimit
@@ -104,11 +108,4 @@ const part = (data: Uint8Array, size: number, offset: number) => {
 const decode = (bytes: Uint8Array) => {
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)
   return Buffer.from(text).equals(bytes) && !text.includes("\0") ? text : undefined
-}
-
-class BytesOrLines extends Schema.TaggedError<BytesOrLines>()("InvalidArguments", {}) {
-  override get message() {
-    return "`offset` counts bytes, and cannot be given together with `first_line`, `lines` or `numbered`."
-  }
-  readonly next = "Leave one of them out and call again."
 }
