@@ -20,8 +20,11 @@ import { Slices } from "../files/Slices.ts"
 import { type Entry, walk } from "../files/Walk.ts"
 import { at, join, type Place, type Workspace } from "../files/Workspace.ts"
 
-/** What is searched at a time: files, and characters of their paths, which are a program's arguments. */
-const maxBatch = { files: 1000, characters: 64 * 1024 }
+/**
+ * What is searched at a time: files, more each time, for the first ones may be all that is asked for and each time costs
+ * the start of a program; and characters of their paths, which are its arguments.
+ */
+const batches = { files: 500, growth: 4, maxFiles: 8000, characters: 512 * 1024 }
 
 /** Of an expression, in characters. */
 const maxPattern = 16 * 1024
@@ -99,10 +102,12 @@ export class Search {
     let late = false
     let batch: Array<string> = []
     let characters = 0
+    let most = batches.files
     const flush = async () => {
       const files = batch
       batch = []
       characters = 0
+      most = Math.min(most * batches.growth, batches.maxFiles)
       if (files.length === 0) return
       late = !(await searchBatch(matcher, folder, files, found, slices, (file, hits) =>
         found.add(this.workspace, folder, file, join(base, file), hits),
@@ -114,7 +119,7 @@ export class Search {
         batch.push(file)
         characters += file.length
       } else skipped++
-      if (batch.length >= maxBatch.files || characters >= maxBatch.characters) await flush()
+      if (batch.length >= most || characters >= batches.characters) await flush()
       return !found.full && !late
     }
     const { handle, stats } = place
