@@ -1,5 +1,8 @@
 /** The tools of this server, in the fixed order in which clients see them. */
 import { Context, Layer } from "effect"
+import { format } from "./checks/Format.ts"
+import { lint } from "./checks/Lint.ts"
+import { typecheck } from "./checks/Typecheck.ts"
 import { closeSession } from "./sessions/CloseSession.ts"
 import { exec } from "./commands/Exec.ts"
 import { getResult } from "./commands/GetResult.ts"
@@ -40,6 +43,7 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
   files: [writeFile, readFile, listFiles],
+  checks: [lint, typecheck, format],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
 

@@ -1,0 +1,29 @@
+/** The room that an answer has left, in characters of JSON. */
+export class Room {
+  private left: number
+
+  constructor(limit: number) {
+    this.left = limit
+  }
+
+  /** Whether this is small enough; then its room is gone. */
+  takes(value: unknown) {
+    const size = JSON.stringify(value).length + 1
+    if (size > this.left) return false
+    this.left -= size
+    return true
+  }
+
+  /** The first ones, as many as there is room for. */
+  fill<A>(values: ReadonlyArray<A>): ReadonlyArray<A> {
+    const end = values.findIndex((value) => !this.takes(value))
+    return end < 0 ? values : values.slice(0, end)
+  }
+
+  /** An equal part of what is left, taken from here. */
+  share(parts: number) {
+    const part = new Room(Math.floor(this.left / parts))
+    this.left -= part.left
+    return part
+  }
+}
