@@ -13,6 +13,7 @@ import { listSessions } from "./sessions/ListSessions.ts"
 import { openSession } from "./sessions/OpenSession.ts"
 import { readFile } from "./files/ReadFile.ts"
 import { readOutput } from "./commands/ReadOutput.ts"
+import { runTests } from "./tests/RunTests.ts"
 import { sendInput } from "./commands/SendInput.ts"
 import { sessionInfo } from "./sessions/SessionInfo.ts"
 import type { AnyTool } from "./Tool.ts"
@@ -42,6 +43,7 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 /** The tools of this product, by what they are for. */
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
+  tests: [runTests],
   files: [writeFile, readFile, listFiles],
   checks: [lint, typecheck, format],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
