@@ -13,6 +13,7 @@ import { listSessions } from "./sessions/ListSessions.ts"
 import { openSession } from "./sessions/OpenSession.ts"
 import { readFile } from "./files/ReadFile.ts"
 import { readOutput } from "./commands/ReadOutput.ts"
+import { runChecks } from "./checks/RunChecks.ts"
 import { runTests } from "./tests/RunTests.ts"
 import { sendInput } from "./commands/SendInput.ts"
 import { sessionInfo } from "./sessions/SessionInfo.ts"
@@ -45,7 +46,7 @@ const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
   tests: [runTests],
   files: [writeFile, readFile, listFiles],
-  checks: [lint, typecheck, format],
+  checks: [lint, typecheck, format, runChecks],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
 

@@ -35,7 +35,7 @@ export const check = Effect.fnUntraced(function* (
 ) {
   const deadline = (yield* timeoutOf(timeout_ms, call.limits)) + (yield* Monotonic.milliseconds)
   const commands = commandsOf(call)
-  const project = yield* lookAt(yield* call.sandbox, commands, folderOf(cwd), programsOf([kind]))
+  const project = yield* lookAt(yield* call.sandbox, folderOf(cwd), programsOf([kind]))
   return yield* runCheckers(yield* neededFor(project, kind), { commands, project, deadline }, write)
 })
 

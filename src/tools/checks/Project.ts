@@ -1,7 +1,7 @@
 /** What the files of a project say of the checkers that it uses, and which programs are there. */
 import { Effect, Option, Schema } from "effect"
 import type { Sandbox } from "../../sandbox/Sandbox.ts"
-import type { commandsOf } from "../commands/ToolCommand.ts"
+import { script } from "../tests/SandboxScript.ts"
 import type { Language } from "./Checker.ts"
 
 export interface Project {
@@ -23,7 +23,6 @@ export interface Project {
 /** Looks at a project. Its files say what they will: what cannot be read counts as not there. */
 export const lookAt = Effect.fn("checks.lookAt")(function* (
   sandbox: Sandbox,
-  commands: ReturnType<typeof commandsOf>,
   folder: string,
   programs: ReadonlyArray<string>,
 ) {
@@ -61,27 +60,19 @@ export const lookAt = Effect.fn("checks.lookAt")(function* (
       ...(names.has("go.mod") ? (["Go"] as const) : []),
       ...(names.has("Cargo.toml") ? (["Rust"] as const) : []),
     ]),
-    programs: yield* findPrograms(commands, folder, programs),
+    programs: yield* findPrograms(sandbox, folder, programs),
   }
   return project
 })
 
 /** Programs of the project come first, then those of the workspace around it, then those on the PATH. */
 const findPrograms = Effect.fnUntraced(function* (
-  { run }: ReturnType<typeof commandsOf>,
+  sandbox: Sandbox,
   folder: string,
   programs: ReadonlyArray<string>,
 ) {
-  const spec = {
-    argv: ["/bin/sh", "-c", look, "sh", ...new Set(programs)] as const,
-    cwd: folder,
-    env: {},
-    stdin: "none",
-    tty: false,
-    timeoutMs: 10_000,
-  } as const
-  const found = yield* run(spec, "look for checkers").pipe(
-    Effect.map(({ page }) => Buffer.from(page.stdout.data).toString().split("\n")),
+  const found = yield* script(sandbox, look, [folder, ...new Set(programs)]).pipe(
+    Effect.map((stdout) => Buffer.from(stdout).toString().split("\n")),
     // An image without a shell has no programs to find either.
     Effect.catchTag("CommandNotStarted", () => Effect.succeed([])),
   )
@@ -93,7 +84,8 @@ const findPrograms = Effect.fnUntraced(function* (
   )
 })
 
-const look = `for name; do
+const look = `cd "$1" && shift || exit
+for name; do
   for place in "$PWD/node_modules/.bin" "$PWD/.venv/bin" "$PWD/venv/bin" /workspace/node_modules/.bin /workspace/.venv/bin "$HOME/.local/bin"; do
     if [ -x "$place/$name" ]; then printf '%s\\t%s\\n' "$name" "$place/$name"; continue 2; fi
   done

@@ -20,10 +20,23 @@ export class Room {
     return end < 0 ? values : values.slice(0, end)
   }
 
+  /** What is made for the room that is left; it should be no larger. */
+  fit<A>(make: (limit: number) => A): A {
+    const made = make(this.left)
+    this.left = Math.max(0, this.left - JSON.stringify(made).length)
+    return made
+  }
+
   /** An equal part of what is left, taken from here. */
   share(parts: number) {
     const part = new Room(Math.floor(this.left / parts))
     this.left -= part.left
     return part
+  }
+
+  /** Takes back what is left of a part. */
+  takeBack(part: Room) {
+    this.left += part.left
+    part.left = 0
   }
 }
