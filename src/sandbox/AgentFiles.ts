@@ -47,10 +47,18 @@ export const make = (link: FileLink): SandboxFiles => {
         () => tooMuch(link, op),
       )
 
-  const writeStream = <E>(path: string, size: number, source: Stream.Stream<Uint8Array, E>) =>
-    Effect.asVoid(perform({ op: "write", path, size }, Protocol.Done, { send: source }))
+  const writeStream = <E>(path: string, size: number, source: Stream.Stream<Uint8Array, E>, mode?: number) =>
+    Effect.asVoid(
+      perform({ op: "write", path, size, ...(mode === undefined ? {} : { mode }) }, Protocol.Done, {
+        send: source,
+      }),
+    )
+
+  const turns = Effect.unsafeMakeSemaphore(1)
 
   return {
+    exclusively: turns.withPermits(1),
+
     read: (path, offset, length) => collect({ op: "read", path, offset, length }, Protocol.ReadReply, length),
 
     readLines: (path, firstLine, lines, maxBytes) =>
@@ -72,8 +80,8 @@ export const make = (link: FileLink): SandboxFiles => {
         }),
       ),
 
-    write: (path, data) => writeStream(path, data.length, Stream.make(data)),
-    writeStream,
+    write: (path, data, mode) => writeStream(path, data.length, Stream.make(data), mode),
+    writeStream: (path, size, source) => writeStream(path, size, source),
     append: (path, data) =>
       Effect.asVoid(
         perform({ op: "append", path, size: data.length }, Protocol.Done, { send: Stream.make(data) }),

@@ -10,6 +10,11 @@ type Failure = FileError | SandboxLost
 
 /** Paths in answers are relative to /workspace. Sizes and offsets are in bytes. */
 export interface SandboxFiles {
+  /**
+   * Work that changes files, one at a time: what it read is still so when it writes, as far as other such work goes.
+   * Commands of the sandbox wait for nobody.
+   */
+  readonly exclusively: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Up to `length` bytes from `offset`, with the size of the whole file. */
   readonly read: (
     path: string,
@@ -24,8 +29,11 @@ export interface SandboxFiles {
   ) => Effect.Effect<{ readonly data: Uint8Array } & typeof Protocol.ReadLinesReply.Type, Failure>
   /** The bytes of a file as they come; whoever takes them slowly holds up nobody else. */
   readonly stream: (path: string, offset: number, length: number) => Stream.Stream<Uint8Array, Failure>
-  /** Replaces or makes the file, with the folders above it, in one step: no reader sees half of it. */
-  readonly write: (path: string, data: Uint8Array) => Effect.Effect<void, Failure>
+  /**
+   * Replaces or makes the file, with the folders above it, in one step: no reader sees half of it. It has these
+   * permission bits; otherwise those of the file that was there, or the usual.
+   */
+  readonly write: (path: string, data: Uint8Array, mode?: number) => Effect.Effect<void, Failure>
   /** As `write`, of `size` bytes. Where the source fails or is shorter or longer, nothing is replaced. */
   readonly writeStream: <E>(
     path: string,

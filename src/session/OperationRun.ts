@@ -1,6 +1,7 @@
 /** One operation's way through its tool: recorded before it starts, decoded, run, and recorded as ended. */
 import { type Duration, Effect, Predicate, Schema } from "effect"
 import { createHash } from "node:crypto"
+import type { Content } from "../domain/Content.ts"
 import { type Explained, failureOf } from "../domain/Failure.ts"
 import type { ContainerId, OperationId, SessionId } from "../domain/Identity.ts"
 import type { Operation, Outcome, Reply } from "../domain/Operation.ts"
@@ -28,7 +29,10 @@ export interface OperationContext {
   /** How long an answer of its client is waited for. */
   readonly patience: Duration.Duration
   /** Gives a tool what it knows of its session. */
-  readonly callOf: (tool: AnyOwnerTool, operation: Operation) => Effect.Effect<OwnerCall, UnknownTemplate>
+  readonly callOf: (
+    tool: AnyOwnerTool,
+    operation: Operation,
+  ) => Effect.Effect<Omit<OwnerCall, "show">, UnknownTemplate>
   /** Is told when the sandbox turned out to be gone. */
   readonly onLost: (container: ContainerId) => Effect.Effect<void>
 }
@@ -59,8 +63,10 @@ export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: O
       const decoded: unknown = yield* Effect.orDie(Schema.decodeUnknown(tool.input)(operation.input))
       const call = yield* callOf(tool, operation)
       const sandbox = Effect.tap(call.sandbox, (sandbox) => Effect.sync(() => has(sandbox)))
-      const output: unknown = yield* ask(decoded, { ...call, sandbox })
-      return { output, encoded: yield* Effect.orDie(Schema.encodeUnknown(tool.output)(output)) }
+      const shown: Array<Content> = []
+      const show = (content: Content) => void shown.push(content)
+      const output: unknown = yield* ask(decoded, { ...call, sandbox, show })
+      return { output, encoded: yield* Effect.orDie(Schema.encodeUnknown(tool.output)(output)), shown }
     })
 
   const handle = (
@@ -69,11 +75,14 @@ export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: O
     has?: (sandbox: Sandbox) => void,
   ): Effect.Effect<Outcome> =>
     withCall(tool, operation, tool.handler, has).pipe(
-      Effect.map(({ encoded, output }): Outcome => ({
+      Effect.map(({ encoded, output, shown }): Outcome => ({
         _tag: "Answered",
         state: tool.stateOf?.(output) ?? "succeeded",
         output: encoded,
         ...(tool.content === undefined ? {} : { content: tool.content(output) }),
+        ...(shown.length === 0
+          ? {}
+          : { content: [{ type: "text", text: JSON.stringify(encoded) }, ...shown] }),
       })),
       Effect.tapError((error) => (error instanceof SandboxLost ? onLost(error.container) : Effect.void)),
       Effect.catchAll((error: Explained) =>

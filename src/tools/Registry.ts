@@ -3,18 +3,24 @@ import { Context, Layer } from "effect"
 import { format } from "./checks/Format.ts"
 import { lint } from "./checks/Lint.ts"
 import { typecheck } from "./checks/Typecheck.ts"
+import { applyPatch } from "./files/ApplyPatch.ts"
 import { closeSession } from "./sessions/CloseSession.ts"
+import { deleteFile } from "./files/DeleteFile.ts"
+import { editFile } from "./files/EditFile.ts"
 import { exec } from "./commands/Exec.ts"
 import { getResult } from "./commands/GetResult.ts"
+import { findFiles } from "./files/FindFiles.ts"
 import { killCommand } from "./commands/KillCommand.ts"
 import { listCommands } from "./commands/ListCommands.ts"
 import { listFiles } from "./files/ListFiles.ts"
 import { listSessions } from "./sessions/ListSessions.ts"
+import { moveFile } from "./files/MoveFile.ts"
 import { openSession } from "./sessions/OpenSession.ts"
 import { readFile } from "./files/ReadFile.ts"
 import { readOutput } from "./commands/ReadOutput.ts"
 import { runChecks } from "./checks/RunChecks.ts"
 import { runTests } from "./tests/RunTests.ts"
+import { searchFiles } from "./files/SearchFiles.ts"
 import { sendInput } from "./commands/SendInput.ts"
 import { sessionInfo } from "./sessions/SessionInfo.ts"
 import type { AnyTool } from "./Tool.ts"
@@ -44,8 +50,8 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 /** The tools of this product, by what they are for. */
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
+  files: [writeFile, readFile, editFile, applyPatch, listFiles, findFiles, searchFiles, moveFile, deleteFile],
   tests: [runTests],
-  files: [writeFile, readFile, listFiles],
   checks: [lint, typecheck, format, runChecks],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }

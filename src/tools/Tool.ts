@@ -46,6 +46,8 @@ export interface OwnerCall {
   readonly progress: ((progress: Progress) => void) | undefined
   /** Tells the caller what its log is to show, where it wants to know things of that weight. */
   readonly log: (level: LogLevel, data: unknown) => void
+  /** Shows the caller something beside the answer, such as an image, which its output does not hold. */
+  readonly show: (content: Content) => void
   /** Asks the caller; gives what it answers. Fails where it cannot be asked, refuses, or says nothing for long. */
   readonly ask: (question: Question) => Effect.Effect<unknown, QuestionNotAnswered>
   /** Whether an operation of the session runs on this node that is answered before its end: that starts a command. */

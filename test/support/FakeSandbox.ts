@@ -25,6 +25,7 @@ export const make = (
   forget: () => Effect.void,
   ...given,
   files: {
+    exclusively: (work) => work,
     read: absent("files.read"),
     readLines: absent("files.readLines"),
     stream: () => Stream.dieMessage("files.stream is no part of this test"),
@@ -115,6 +116,7 @@ const template: Template = {
 /** A call on the owner's side whose session has this sandbox. */
 export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   log: () => undefined,
+  show: () => undefined,
   ask: () => Effect.dieMessage("nobody is asked"),
   operation: OperationId.make("o_1"),
   session: { id: SessionId.make(`s_${"0".repeat(32)}`), name: null, epoch: 1 },

@@ -59,14 +59,15 @@ export const readLines = (workspace: Workspace, request: ReadLines, transfer: Tr
   })
 
 /** Writes to a file beside it, which then takes its place; it goes again where anything fails. */
-export const write = (workspace: Workspace, { path, size }: Write, transfer: Transfer) =>
+export const write = (workspace: Workspace, { path, size, mode }: Write, transfer: Transfer) =>
   workspace.locate(path, { make: true }, async (place) => {
     const folder = folderOf(place)
     await fresh(folder, async (name) => {
       const file = await open(at(folder, name), creating, 0o666)
       try {
         await store(file, size, transfer)
-        if (place.stats !== undefined) await file.chmod(place.stats.mode & 0o7777)
+        const bits = mode ?? place.stats?.mode
+        if (bits !== undefined) await file.chmod(bits & 0o7777)
         await file.sync()
       } finally {
         await file.close()

@@ -27,12 +27,13 @@ export interface ReadLines {
 
 /**
  * Replaces or makes a file in one step, with the folders above it, by the `size` bytes that come on the channel. Where
- * fewer or more come before its end, nothing is replaced.
+ * fewer or more come before its end, nothing is replaced. Without permission bits in `mode` it keeps its own.
  */
 export interface Write {
   readonly op: "write"
   readonly path: string
   readonly size: number
+  readonly mode?: number
 }
 
 /** Adds the `size` bytes that come on the channel to a file. What came before a failure stays. */

@@ -1,12 +1,10 @@
 /** Lists a folder. */
 import { Effect, Schema } from "effect"
 import { absolute, optional, ownerTool, WorkspacePath } from "../Tool.ts"
+import { within } from "./AnswerSize.ts"
 
 /** Entries of one answer. */
 const limit = 500
-
-/** Characters of one answer, so that it stays below what clients pass on to a model. */
-const answerLimit = 36_000
 
 export const listFiles = ownerTool({
   name: "list_files",
@@ -36,8 +34,7 @@ export const listFiles = ownerTool({
   changes: false,
   handler: Effect.fnUntraced(function* ({ path = ".", depth = 1 }, { sandbox }) {
     const { entries, truncated } = yield* (yield* sandbox).files.list(absolute(path), depth, limit)
-    let size = 0
-    const shown = entries.filter((entry) => (size += JSON.stringify(entry).length + 1) <= answerLimit)
+    const shown = within(entries)
     return { entries: shown, truncated: truncated || shown.length < entries.length }
   }),
 })

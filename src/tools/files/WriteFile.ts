@@ -28,7 +28,8 @@ export const writeFile = ownerTool({
     const data = encoding === "base64" ? Encoding.decodeBase64(content) : Either.right(Buffer.from(content))
     if (Either.isLeft(data)) return yield* new InvalidContent({ path })
     if (data.right.length > limits.file) return yield* new FileError({ path, reason: "too_large" })
-    yield* (yield* sandbox).files.write(absolute(path), data.right)
+    const { files } = yield* sandbox
+    yield* files.exclusively(files.write(absolute(path), data.right))
     return { path, size: data.right.length, checkpoint: checkpoint() }
   }),
 })
