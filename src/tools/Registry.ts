@@ -10,6 +10,7 @@ import { listSessions } from "./sessions/ListSessions.ts"
 import { openSession } from "./sessions/OpenSession.ts"
 import { readFile } from "./files/ReadFile.ts"
 import { readOutput } from "./commands/ReadOutput.ts"
+import { runFailedTests } from "./tests/RunFailedTests.ts"
 import { runTests } from "./tests/RunTests.ts"
 import { sendInput } from "./commands/SendInput.ts"
 import { sessionInfo } from "./sessions/SessionInfo.ts"
@@ -40,7 +41,7 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 /** The tools of this product, by what they are for. */
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
-  tests: [runTests],
+  tests: [runTests, runFailedTests],
   files: [writeFile, readFile, listFiles],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
