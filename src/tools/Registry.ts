@@ -19,6 +19,8 @@ import { openSession } from "./sessions/OpenSession.ts"
 import { readFile } from "./files/ReadFile.ts"
 import { readOutput } from "./commands/ReadOutput.ts"
 import { runChecks } from "./checks/RunChecks.ts"
+import { runFailedTests } from "./tests/RunFailedTests.ts"
+import { runCode } from "./code/RunCode.ts"
 import { runTests } from "./tests/RunTests.ts"
 import { searchFiles } from "./files/SearchFiles.ts"
 import { sendInput } from "./commands/SendInput.ts"
@@ -51,7 +53,8 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
   files: [writeFile, readFile, editFile, applyPatch, listFiles, findFiles, searchFiles, moveFile, deleteFile],
-  tests: [runTests],
+  code: [runCode],
+  tests: [runTests, runFailedTests],
   checks: [lint, typecheck, format, runChecks],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }

@@ -32,11 +32,20 @@ export class Collector {
 
   error(error: SuiteError) {
     this.suiteErrors++
-    if (this.errors.length < maxErrors) this.errors.push(this.kept(error))
+    if (this.errors.length < maxErrors)
+      this.errors.push({
+        ...(error.suite === undefined ? {} : { suite: cut(error.suite, 500) }),
+        ...this.kept(error),
+      })
   }
 
   note(sentence: string) {
     if (this.notes.length < maxNotes && !this.notes.includes(sentence)) this.notes.push(cut(sentence, 500))
+  }
+
+  /** More than names are kept: a reader need not look for more otherwise. */
+  get hasRoom() {
+    return this.room > 0
   }
 
   /** Failures that were counted, and not kept. */

@@ -1,20 +1,12 @@
 /** Runs a project's tests, and answers what they came to. */
 import { Effect, Schema } from "effect"
-import { cancelCommand, commandsOf, TimeoutMs, timeoutOf } from "../commands/ToolCommand.ts"
-import { defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "../Tool.ts"
-import { answerOf, running, testAnswer } from "./TestAnswer.ts"
+import { commandsOf, timeoutOf } from "../commands/ToolCommand.ts"
+import { InvalidArguments } from "../InvalidArguments.ts"
+import { optional, ownerTool, WorkspacePath } from "../Tool.ts"
+import { readJUnit } from "./JUnitFiles.ts"
 import { RunnerName } from "./TestReport.ts"
+import { answerOf, runArguments, testTool } from "./TestTool.ts"
 import { runTests as run } from "./TestRun.ts"
-
-/** Arguments of all tools that run tests. */
-export const runArguments = {
-  wait_ms: optional(
-    WaitMs.annotations({
-      description: `Time to wait for the end, in milliseconds; ${defaultWaitMs} otherwise. Tests that take longer go on: get_result has their report.`,
-    }),
-  ),
-  timeout_ms: TimeoutMs,
-}
 
 const Text = Schema.String.pipe(
   Schema.minLength(1),
@@ -23,6 +15,7 @@ const Text = Schema.String.pipe(
 )
 
 export const runTests = ownerTool({
+  ...testTool,
   name: "run_tests",
   title: "Run tests",
   description:
@@ -38,6 +31,16 @@ export const runTests = ownerTool({
       WorkspacePath.annotations({ description: "Only this file or folder, relative to `cwd`." }),
     ),
     name: optional(Text.annotations({ description: "Only tests whose name contains this." })),
+    only_changed: optional(
+      Schema.Boolean.annotations({
+        description: "Only tests that uncommitted changes concern; vitest and jest know them.",
+      }),
+    ),
+    junit: optional(
+      WorkspacePath.annotations({
+        description: "Run nothing, but read this report in JUnit's XML; may be a glob pattern.",
+      }),
+    ),
     args: optional(
       Schema.Array(Text)
         .pipe(Schema.maxItems(64))
@@ -45,18 +48,19 @@ export const runTests = ownerTool({
     ),
     ...runArguments,
   }),
-  output: Schema.Struct(testAnswer),
-  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
-  changes: true,
-  stateOf: ({ status }) => (status === "timed_out" || status === "cancelled" ? status : "succeeded"),
-  handler: Effect.fnUntraced(function* ({ args, cwd, name, path, runner, timeout_ms }, call) {
+  handler: Effect.fnUntraced(function* (
+    { junit, only_changed: onlyChanged, timeout_ms, wait_ms: _, ...rest },
+    call,
+  ) {
     const timeoutMs = yield* timeoutOf(timeout_ms, call.limits)
-    const report = yield* run(call, commandsOf(call), { args, cwd, name, path, runner, timeoutMs })
-    return answerOf(report, call)
+    if (junit === undefined) {
+      return answerOf(yield* run(call, commandsOf(call), { ...rest, onlyChanged, timeoutMs }), call)
+    }
+    if (Object.keys(rest).length > 0 || onlyChanged !== undefined) {
+      return yield* new InvalidArguments({
+        problem: "`junit` reads a report, and runs nothing: give it alone.",
+      })
+    }
+    return answerOf(yield* readJUnit(yield* call.sandbox, junit), call)
   }),
-  cancel: cancelCommand,
-  partial: {
-    waitMs: ({ wait_ms = defaultWaitMs }) => wait_ms,
-    answer: (_, call) => Effect.succeed(running(call)),
-  },
 })

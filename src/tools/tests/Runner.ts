@@ -9,7 +9,7 @@ export interface Selection {
   readonly path: string | undefined
   /** Tests whose name contains this. */
   readonly name: string | undefined
-  /** These tests and no others, by the ids of an earlier report. */
+  /** These tests and no others, by their ids in an earlier report; that of a suite stands for all of its tests. */
   readonly only: ReadonlyArray<string>
   /** Tests that what has changed since the last commit concerns. */
   readonly onlyChanged: boolean
@@ -45,8 +45,9 @@ export interface Runner {
   /** Whether it can tell which tests a change concerns. */
   readonly knowsChanged: boolean
   /** The script leaves its report in the file `report` of its folder. It exits with 127 where the runner is missing. */
-  readonly invocation: (selection: Selection) => Invocation
-  readonly reader: (collector: Collector) => ReportReader
+  readonly invocation: (selection: Selection, project: Project) => Invocation
+  /** `folder` is where the tests ran, absolute. */
+  readonly reader: (collector: Collector, folder: string) => ReportReader
   /** Finds in the output why tests did not run, where the report does not say it. */
   readonly explain?: (output: RunnerOutput, collector: Collector) => void
 }

@@ -1,7 +1,5 @@
 /** What the tools answer of a run of tests: as much of the report as an answer takes, and every failure's name. */
 import { Schema } from "effect"
-import { OperationId } from "../../domain/Identity.ts"
-import { CheckpointState, type OwnerCall } from "../Tool.ts"
 import { cut } from "./Collector.ts"
 import { RunnerName, type SuiteError, type TestFailure, type TestReport, verdictOf } from "./TestReport.ts"
 
@@ -36,46 +34,10 @@ export const reportFields = {
       got: Schema.optional(Schema.String),
     }),
   ),
-  errors: Schema.Array(Schema.Struct(place)).annotations({
+  errors: Schema.Array(Schema.Struct({ suite: Schema.optional(Schema.String), ...place })).annotations({
     description: "Why tests could not run: what does not load, build or start.",
   }),
   note: Schema.optional(Schema.String.annotations({ description: "What is left out, or what to do next." })),
-}
-
-/** Fields of every answer that shows a run of tests. */
-export const testAnswer = {
-  operation_id: OperationId.annotations({ description: "For get_result and read_output." }),
-  status: Schema.Literal("finished", "running", "timed_out", "cancelled").annotations({
-    description: "`running`: it goes on; call get_result.",
-  }),
-  ...reportFields,
-  checkpoint: CheckpointState,
-}
-
-export const answerOf = (
-  report: TestReport,
-  { checkpoint, operation }: Pick<OwnerCall, "checkpoint" | "operation">,
-) => ({
-  operation_id: operation,
-  status: report.status,
-  ...shown(report, answerLimit),
-  checkpoint: checkpoint(),
-})
-
-/** Of tests that still run. */
-export const running = ({ checkpoint, operation, commands }: OwnerCall) => {
-  const startedAt = commands.find(operation)?.startedAt ?? Date.now()
-  const state = checkpoint()
-  return {
-    operation_id: operation,
-    status: "running" as const,
-    verdict: "The tests still run.",
-    duration_ms: Math.max(0, Date.now() - startedAt),
-    failures: [],
-    errors: [],
-    note: "Wait for the report with get_result; read_output shows what they write, kill_command ends them.",
-    checkpoint: state.state === "off" ? state : { state: "pending" as const },
-  }
 }
 
 /**
@@ -136,7 +98,10 @@ const render = (report: TestReport, { said, ...level }: Level) => {
     counts: report.counts,
     duration_ms: Math.round(report.durationMs),
     failures: report.failures.map(({ id, ...rest }) => ({ id, ...parts(rest, level) })),
-    errors: report.errors.map((error) => parts(error, level)),
+    errors: report.errors.map(({ suite, ...error }) => ({
+      ...(suite === undefined || suite === error.file ? {} : { suite }),
+      ...parts(error, level),
+    })),
     ...(note === "" ? {} : { note }),
   }
 }
@@ -162,6 +127,3 @@ const firstOf = <A>(all: ReadonlyArray<A>, room: number) => {
   let size = 0
   return all.filter((one) => (size += JSON.stringify(one).length + 1) <= room)
 }
-
-/** Characters of one answer as JSON, so that it stays below what clients pass on to a model. */
-const answerLimit = 36_000

@@ -19,7 +19,10 @@ export interface TestFailure {
 }
 
 /** Why tests could not be run at all: no test of its own, but a file that cannot be read, built or imported. */
-export interface SuiteError extends Omit<TestFailure, "id" | "expected" | "got"> {}
+export interface SuiteError extends Omit<TestFailure, "id" | "expected" | "got"> {
+  /** The file or package whose tests could not be run, as the runner names it. */
+  readonly suite?: string
+}
 
 export interface TestCounts {
   readonly passed: number

@@ -8,7 +8,8 @@ import type { Sandbox } from "../../sandbox/Sandbox.ts"
 import type { commandsOf, Ran } from "../commands/ToolCommand.ts"
 import { absolute, type OwnerCall } from "../Tool.ts"
 import { Collector } from "./Collector.ts"
-import { choose, runnerOf } from "./Runners.ts"
+import { fitting, remember } from "./LastFailed.ts"
+import { choose } from "./Runners.ts"
 import type { ReportReader, Runner, RunnerOutput, Selection } from "./Runner.ts"
 import { script } from "./SandboxScript.ts"
 import { RunnerName, type TestReport } from "./TestReport.ts"
@@ -22,7 +23,7 @@ export interface TestRequest {
   readonly path?: string | undefined
   /** Tests whose name contains this. */
   readonly name?: string | undefined
-  /** These tests, by their ids in an earlier report. */
+  /** These tests and suites, by their ids in an earlier report. */
   readonly only?: ReadonlyArray<string> | undefined
   readonly onlyChanged?: boolean | undefined
   readonly args?: ReadonlyArray<string> | undefined
@@ -42,10 +43,7 @@ export const runTests = Effect.fnUntraced(function* (
 ) {
   const sandbox = yield* call.sandbox
   const folder = absolute(request.cwd ?? ".").replace(/\/(\.\/?)?$/, "")
-  const { others, runner } =
-    request.runner === undefined
-      ? yield* choose(sandbox, folder, request.path)
-      : { runner: runnerOf(request.runner), others: [] }
+  const { others, project, runner } = yield* choose(sandbox, folder, request)
   if (request.onlyChanged === true && !runner.knowsChanged)
     return yield* new ChangesUnknown({ runner: runner.name })
   const selection: Selection = {
@@ -63,7 +61,7 @@ export const runTests = Effect.fnUntraced(function* (
   commands.say(`Running ${runner.name} …`)
   const ran = yield* Effect.ensuring(
     Effect.gen(function* () {
-      const { args, script } = runner.invocation(selection)
+      const { args, script } = runner.invocation(selection, project)
       const ran = yield* commands.run(
         {
           argv: ["/bin/sh", "-c", `mkdir -p "$1"\n${script}`, "sh", own, ...args],
@@ -75,7 +73,7 @@ export const runTests = Effect.fnUntraced(function* (
         },
         `${runner.name} ${[selection.path ?? "", selection.name ?? ""].join(" ")}`.trim().slice(0, 200),
       )
-      yield* read(sandbox, `${own}/report`, call.limits.output, runner.reader(collector))
+      yield* read(sandbox, `${own}/report`, call.limits.output, runner.reader(collector, folder))
       return ran
     }),
     Effect.ignore(script(sandbox, 'rm -rf "$1"', [own])),
@@ -83,7 +81,24 @@ export const runTests = Effect.fnUntraced(function* (
   const output = outputOf(ran)
   if (output.code === 127)
     return yield* new RunnerMissing({ runner: runner.name, folder, install: runner.install })
-  return reportOf(runner, collector, ran.end, output)
+  const report = reportOf(runner, collector, ran.end, output)
+  if (report.status === "finished") {
+    const { errors, failures, passed } = report
+    const suites = errors.flatMap(({ suite }) => suite ?? [])
+    yield* remember(
+      sandbox,
+      passed
+        ? undefined
+        : {
+            runner: runner.name,
+            cwd: folder,
+            args: selection.args,
+            failed: fitting([...suites, ...failures.map(({ id }) => id)]),
+            all: suites.length < errors.length,
+          },
+    )
+  }
+  return report
 })
 
 /** What the run came to. An end that the report does not account for is an error of its own. */
@@ -147,7 +162,7 @@ const read = Effect.fnUntraced(function* (
 const pieceOf = '[ -f "$1" ] && tail -c "+$2" "$1" | head -c "$3"'
 
 /** Bytes of a report. */
-const maxReport = 64 * 1024 * 1024
+const maxReport = 32 * 1024 * 1024
 
 const outputOf = ({ end, page }: Ran): RunnerOutput => ({
   code: end._tag === "Exited" ? end.code : undefined,

@@ -25,12 +25,14 @@ export const factLines = (collector: Collector): ReportReader => {
   const lines = new Lines(maxLine, (line) => {
     const fact = Option.getOrUndefined(decode(line))
     if (fact === undefined) return
-    const { id = "unknown", message = "", state, total, ...rest } = fact
+    const { id, message = "", state, total, ...rest } = fact
     const where = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
     if (total !== undefined) collector.total = total
     if (state === "passed" || state === "skipped") collector.count(state)
-    else if (state === "failed" || state === "error") collector.fail({ id, message, ...where }, state)
-    else if (state === "broken") collector.error({ message, ...where })
+    else if (state === "failed" || state === "error")
+      collector.fail({ id: id ?? "unknown", message, ...where }, state)
+    else if (state === "broken")
+      collector.error({ ...(id === undefined ? {} : { suite: id }), message, ...where })
   })
   return {
     push: (piece) => lines.push(piece),

@@ -62,7 +62,7 @@ class Reporter:
         keep, drop = [], []
         for item in items:
             name = self.name(item.nodeid)
-            fits = (not only or name in only) and asked["name"] in name
+            fits = (not only or name in only or name.split("::")[0] in only) and asked["name"] in name
             (keep if fits else drop).append(item)
         if drop:
             config.hook.pytest_deselected(items=drop)
@@ -117,7 +117,7 @@ class Reporter:
         if report.outcome != "failed":
             return
         whole = report.longreprtext
-        file = near(os.path.join(str(self.root), report.nodeid.split("::")[0])) if report.nodeid else None
+        file = suite = self.name(report.nodeid).split("::")[0] if report.nodeid else None
         said = [line[1:].strip() for line in whole.split("\n") if line.startswith("E ")]
         crash = getattr(report.longrepr, "reprcrash", None)
         places = [("", "", crash.path, crash.lineno)] if crash is not None else re.findall(
@@ -131,7 +131,7 @@ class Reporter:
                 break
         message = said[-1] if said else (crash.message if crash is not None else whole.strip().split("\n")[-1])
         trace = whole if any(is_own(place[2]) for place in places if place[2]) else "\n".join(said) or whole
-        tell(state="broken", file=file, line=line, message=text(message), trace=text(trace))
+        tell(state="broken", id=suite, file=file, line=line, message=text(message), trace=text(trace))
 
     def pytest_internalerror(self, excrepr):
         tell(state="broken", message=text(str(excrepr).strip().split("\n")[-1]), trace=text(excrepr))
@@ -141,4 +141,109 @@ paths = asked["paths"] + sorted({
 })
 sys.argv[1:] = ["--color=no", "--continue-on-collection-errors", *asked["args"], *paths]
 sys.exit(pytest.main(sys.argv[1:], plugins=[Reporter()]))
+`
+
+export const unittestReporter = String.raw`${common}
+import traceback, unittest
+
+def place(trace, test):
+    frames = [(f.filename, f.lineno) for f in traceback.extract_tb(trace) if is_own(f.filename)]
+    module = sys.modules.get(type(test).__module__)
+    return frames[-1] if frames else (getattr(module, "__file__", None), None)
+
+class Result(unittest.TextTestResult):
+    def startTest(self, test):
+        self.bad = False
+        super().startTest(test)
+
+    def told(self, state, test, err):
+        kind, error, trace = err
+        # As unittest shows it: without its own frames.
+        whole = self._exc_info_to_string(err, test)
+        if type(test).__name__ == "_FailedTest":
+            return self.broken(test, str(error))
+        if type(test).__name__ == "_ErrorHolder":
+            state = "error"
+        path, line = place(trace, test)
+        got, expected = sides(str(error)) if issubclass(kind, AssertionError) else (None, None)
+        tell(
+            state=state, id=test.id(), file=near(path), line=line,
+            message=text("%s: %s" % (kind.__name__, error)), trace=text(whole), expected=expected, got=got,
+        )
+
+    def broken(self, test, whole):
+        whole = whole.strip()
+        places = [(p, int(n)) for p, n in re.findall(r'File "([^"\n]+)", line (\d+)', whole[-8000:]) if is_own(p)]
+        path, line = places[-1] if places else (None, None)
+        tell(state="broken", file=near(path), line=line, message=text(whole.split("\n")[-1]), trace=text(whole))
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        if not self.bad:
+            tell(state="passed")
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.told("failed", test, err)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.told("failed", test, err)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.bad = True
+            self.told("failed", subtest, err)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        tell(state="skipped")
+
+    def addExpectedFailure(self, test, err):
+        super().addExpectedFailure(test, err)
+        tell(state="skipped")
+
+    def addUnexpectedSuccess(self, test):
+        super().addUnexpectedSuccess(test)
+        tell(state="failed", id=test.id(), file=near(place(None, test)[0]), message="It was expected to fail, and passed.")
+
+def each(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from each(test)
+        else:
+            yield test
+
+# Folders of tests that are no packages are roots of their own.
+roots = [here] + [os.path.join(here, name) for name in ("tests", "test")
+    if os.path.isdir(name) and not os.path.exists(os.path.join(name, "__init__.py"))]
+sys.path[:0] = roots
+loader = unittest.TestLoader()
+found = []
+for path in asked["paths"] or [os.path.relpath(root, here) for root in roots]:
+    if os.path.isdir(path):
+        top = path if path != "." and not os.path.exists(os.path.join(path, "__init__.py")) else "."
+        found += each(loader.discover(path, "test*.py", top))
+        # Otherwise the next one is looked for below this one.
+        loader._top_level_dir = None
+    elif os.path.exists(path):
+        folder = os.path.dirname(path)
+        is_package = os.path.exists(os.path.join(folder, "__init__.py"))
+        if folder and not is_package:
+            sys.path.insert(0, folder)
+        name = os.path.splitext(path if is_package else os.path.basename(path))[0]
+        found += each(loader.loadTestsFromName(os.path.normpath(name).replace(os.sep, ".")))
+    else:
+        sys.exit("There is no " + path)
+whole = lambda test: re.sub(r" [(\[].*", "", test.id())
+only = set(re.sub(r" [(\[].*", "", name) for name in asked["only"])
+chosen = [test for test in found if type(test).__name__ == "_FailedTest" or
+    ((not only or whole(test) in only) and asked["name"] in test.id())]
+tell(total=len(chosen))
+options = {"failfast": "-f" in asked["args"] or "--failfast" in asked["args"], "buffer": "-b" in asked["args"]}
+result = unittest.TextTestRunner(resultclass=Result, verbosity=2 if "-v" in asked["args"] else 1, **options).run(
+    unittest.TestSuite(chosen)
+)
+sys.exit(0 if result.wasSuccessful() else 1)
 `
