@@ -20,7 +20,7 @@ export const checksAnswer = {
       reason: Schema.optional(Schema.String),
       checks: Schema.optional(
         Schema.Struct(checkReport).annotations({
-          jsonSchema: { type: "object", description: "As lint answers." },
+          jsonSchema: { type: "object", description: "As `lint` answers." },
         }),
       ),
       tests: Schema.optional(

@@ -10,7 +10,7 @@ export const format = ownerTool({
   title: "Format a project",
   description:
     "Check the project's format with its formatters (ruff, black, biome, prettier, gofmt, rustfmt), or with `write` put " +
-    "its files into that format. As lint otherwise.",
+    "its files into that format. As `lint` otherwise.",
   input: Schema.Struct({
     ...checkInput,
     write: optional(

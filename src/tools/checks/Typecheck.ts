@@ -8,7 +8,7 @@ export const typecheck = ownerTool({
   name: "typecheck",
   title: "Check a project's types",
   description:
-    "Run the type checkers that the project asks for (mypy, pyright, tsc, go build, cargo check). As lint otherwise.",
+    "Run the type checkers that the project asks for (mypy, pyright, tsc, go build, cargo check). As `lint` otherwise.",
   input: Schema.Struct(checkInput),
   output: Schema.Struct({ ...operationAnswer, ...checkReport }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },

@@ -15,7 +15,7 @@ export const runCode = ownerTool({
     "Run a snippet of Python, JavaScript, TypeScript (its types are only left out) or bash, in /workspace. Answers as " +
     "exec does, with the files that it made or changed there; images among them are shown. Print what you want to see.",
   input: Schema.Struct({
-    language: Language,
+    language: Language.annotations({ description: "What `code` is written in." }),
     code: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(1_000_000)).annotations({
       description: "The whole snippet.",
     }),
