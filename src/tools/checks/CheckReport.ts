@@ -53,7 +53,9 @@ export const count = (findings: ReadonlyArray<Finding>, severity: Severity) =>
 /** Runs as an answer shows them, in the room that it has left. */
 export const reportOf = (runs: ReadonlyArray<CheckerRun>, room: Room) => {
   const all = runs.flatMap(({ findings }) => findings).toSorted(bySeverity)
-  const checkers = runs.map(summaryOf(room))
+  const part = room.share(2)
+  const checkers = runs.map(summaryOf(part))
+  room.takeBack(part)
   const findings = room.fill(all)
   const skipped = runs.filter((run) => run.skipped > 0)
   const note = [

@@ -63,7 +63,15 @@ export const parse = Effect.fnUntraced(function* (path: string, folder: string, 
   })
   const { keep_going: keepGoing = false, steps } = yield* Schema.decodeUnknown(Steps)(value, {
     onExcessProperty: "error",
-  }).pipe(Effect.mapError((error) => refuse(ParseResult.TreeFormatter.formatErrorSync(error))))
+  }).pipe(
+    Effect.mapError((error) =>
+      refuse(
+        ParseResult.ArrayFormatter.formatErrorSync(error)
+          .map(({ path, message }) => `${path.join(".")}: ${message}`)
+          .join("; "),
+      ),
+    ),
+  )
   const names = steps.map(({ name }) => name)
   const double = names.find((name, index) => names.indexOf(name) < index)
   if (double !== undefined) return yield* refuse(`two steps have the name ${JSON.stringify(double)}`)
