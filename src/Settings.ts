@@ -80,6 +80,25 @@ export const settings = {
     "time that an idle HTTP connection is kept; more than a balancer keeps its own",
   ),
 
+  toolsets: setting(
+    "TOOLSETS",
+    (name) => Config.nested(separated, name),
+    { value: [], text: "all" },
+    "sets of tools to offer, separated by commas: commands, files, code, tests, checks, sessions; `sessions`, and what goes on with a call that still runs, always are",
+  ),
+  toolPrefix: setting(
+    "TOOL_PREFIX",
+    (name) =>
+      Config.string(name).pipe(
+        Config.validate({
+          message: "must be up to 16 of a-z, 0-9 and _, and begin with a letter",
+          validation: (prefix) => prefix === "" || /^[a-z][a-z0-9_]{0,15}$/.test(prefix),
+        }),
+      ),
+    { value: "", text: "none" },
+    "what the name of every tool begins with, for clients with other tools of these names; it should end in `_`",
+  ),
+
   dataDir: text("DATA_DIR", ".codegen/node", "folder where this node keeps its id"),
   nodeId: optional("NODE_ID", "this node's id; otherwise made once and kept in DATA_DIR"),
 

@@ -12,6 +12,7 @@ import type {
 import { Context, Effect, Layer } from "effect"
 import type { Explained } from "../domain/Failure.ts"
 import { Registry } from "../tools/Registry.ts"
+import { instructions } from "./Instructions.ts"
 import { listingOf } from "./Presentation.ts"
 import * as Prompts from "./Prompts.ts"
 import * as Resources from "./Resources.ts"
@@ -42,6 +43,8 @@ export interface ResourceShelf {
 export class Catalogue extends Context.Tag("codegen-mcp/mcp/Catalogue")<
   Catalogue,
   {
+    /** What a model is told of the server as a whole, with connections and without. */
+    readonly instructions: { readonly ofConnections: string; readonly sessionless: string }
     /** On one page, in a fixed order. */
     readonly tools: ReadonlyArray<Tool>
     readonly prompts: PromptShelf
@@ -50,9 +53,16 @@ export class Catalogue extends Context.Tag("codegen-mcp/mcp/Catalogue")<
 >() {
   static readonly layer = Layer.effect(
     Catalogue,
-    Effect.map(Registry, ({ listed }) => ({
-      tools: listingOf(listed),
-      prompts: { listing: Prompts.listing, get: Prompts.get },
+    Effect.map(Registry, ({ listed, names }) => ({
+      instructions: {
+        ofConnections: names.inText(instructions.ofConnections),
+        sessionless: names.inText(instructions.sessionless),
+      },
+      tools: listingOf(listed, names),
+      prompts: {
+        listing: Prompts.listing,
+        get: (name, given) => Prompts.get(name, given, names),
+      },
       resources: {
         templates: Resources.templates,
         list: Resources.list,

@@ -32,13 +32,6 @@ import type { CallParams, UnknownTool } from "./ToolCalls.ts"
 // Making one costs more than all the rest of a request.
 const jsonSchemaValidator = new AjvJsonSchemaValidator()
 
-/** What a model is told of the server as a whole. */
-export const instructions =
-  "Each session is an isolated Linux sandbox with a workspace at /workspace. Write files with write_file, run commands " +
-  "with exec (pytest, node --test, git and build tools are there; there is no network), read results from its answer. " +
-  "A command that takes long answers `running`: go on with read_output and its operation_id. Files and processes stay " +
-  "between calls."
-
 /** What a connection can do beside the protocol. */
 export interface Abilities {
   readonly callTool: (params: CallParams) => Effect.Effect<CallToolResult, UnknownTool>
@@ -59,7 +52,7 @@ export const promising =
 /** Answers one request; an interrupt closes the server. */
 export const respond = (
   request: JSONRPCRequest,
-  { prompts, resources, tools }: Catalogue["Type"],
+  { instructions, prompts, resources, tools }: Catalogue["Type"],
   { askOwner, callTool, setLevel, subscribe }: Abilities,
 ): Effect.Effect<JSONRPCMessage> =>
   Effect.flatMap(Effect.runtime<never>(), (runtime) =>
@@ -72,7 +65,7 @@ export const respond = (
           completions: {},
           logging: {},
         },
-        instructions,
+        instructions: instructions.ofConnections,
         jsonSchemaValidator,
       })
       const transport: Transport = {

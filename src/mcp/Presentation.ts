@@ -1,25 +1,37 @@
 /** Tools and their outcomes as the protocol shows them. Text and structured content carry the same facts. */
 import type { CallToolResult, Tool as McpTool } from "@modelcontextprotocol/sdk/types.js"
-import { JSONSchema, ParseResult, Schema } from "effect"
+import { JSONSchema, Option, ParseResult, Schema } from "effect"
 import { type Explained, type Failure, failureOf } from "../domain/Failure.ts"
 import type { Reply } from "../domain/Operation.ts"
 import type { AnyTool } from "../tools/Tool.ts"
+import { plainNames, type ToolNames } from "../tools/ToolNames.ts"
 
 /** The argument that every tool takes beside its own. */
 const sessionArgument = (description: string) => ({ session_id: { type: "string", description } }) as const
 
 /** All tools, as `tools/list` answers: on one page, in a fixed order. */
-export const listingOf = (tools: ReadonlyArray<AnyTool>): ReadonlyArray<McpTool> =>
+export const listingOf = (
+  tools: ReadonlyArray<AnyTool>,
+  names: ToolNames = plainNames,
+): ReadonlyArray<McpTool> =>
   tools.map((tool) =>
-    listed(tool, sessionArgument("The session to use; the connection's own otherwise."), []),
+    listed(tool, sessionArgument("The session to use; the connection's own otherwise."), [], names),
   )
 
 /** The same where there are no connections: what needs a session must be told which. */
-export const sessionlessListingOf = (tools: ReadonlyArray<AnyTool>): ReadonlyArray<McpTool> =>
+export const sessionlessListingOf = (
+  tools: ReadonlyArray<AnyTool>,
+  names: ToolNames = plainNames,
+): ReadonlyArray<McpTool> =>
   tools.map((tool) =>
     tool.place === "edge" && tool.needsNoSession === true
-      ? listed(tool, {}, [])
-      : listed(tool, sessionArgument("The session to use, as open_session answered it."), ["session_id"]),
+      ? listed(tool, {}, [], names)
+      : listed(
+          tool,
+          sessionArgument("The session to use, as open_session answered it."),
+          ["session_id"],
+          names,
+        ),
   )
 
 /** A call's arguments, decoded: the tool's own in encoded form, and the session that they name. */
@@ -57,27 +69,71 @@ export const failed = (failure: Failure): CallToolResult => ({
   content: [{ type: "text", text: JSON.stringify(failure) }],
 })
 
+/**
+ * A result whose own words name tools as clients do: what a failure says, and the notes of an answer. What came out of a
+ * sandbox stays as it is.
+ */
+export const renamed = (result: CallToolResult, names: ToolNames): CallToolResult => {
+  if (names === plainNames) return result
+  const { structuredContent, content } = result
+  const said = structuredContent ?? (content[0]?.type === "text" ? parsed(content[0].text) : {})
+  const own = result.isError === true ? failureWords : answerWords
+  const changed = Object.fromEntries(
+    Object.entries(said).map(([key, value]) => [
+      key,
+      own.has(key) && typeof value === "string" ? names.inText(value) : value,
+    ]),
+  )
+  const before = JSON.stringify(said)
+  return {
+    ...result,
+    ...(structuredContent === undefined ? {} : { structuredContent: changed }),
+    content: content.map((part) =>
+      part.type === "text" && part.text === before ? { ...part, text: JSON.stringify(changed) } : part,
+    ),
+  }
+}
+
+const failureWords = new Set(["message", "next"])
+const answerWords = new Set(["note", "verdict", "next"])
+
+const parsed = (text: string): Readonly<Record<string, unknown>> =>
+  Option.getOrElse(decodeRecord(text), () => ({}))
+const decodeRecord = Schema.decodeUnknownOption(
+  Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
+)
+
 export const refused = (error: Explained) => failed(failureOf(error))
 
 function listed(
   tool: AnyTool,
   more: Readonly<Record<string, object>>,
   needed: ReadonlyArray<string>,
+  names: ToolNames,
 ): McpTool {
   const { properties, required = [], ...input } = jsonSchema(tool.input)
   return {
-    name: tool.name,
+    name: names.shown(tool.name),
     title: tool.title,
-    description: tool.description,
-    inputSchema: {
-      ...input,
-      properties: { ...properties, ...more },
-      required: [...required, ...needed],
-    },
-    outputSchema: jsonSchema(tool.output),
+    description: names.inText(tool.description),
+    inputSchema: described(
+      {
+        ...input,
+        properties: { ...properties, ...more },
+        required: [...required, ...needed],
+      },
+      names,
+    ),
+    outputSchema: described(jsonSchema(tool.output), names),
     annotations: { title: tool.title, ...tool.annotations },
   }
 }
+
+/** A schema whose descriptions name tools as clients do. */
+const described = <A>(schema: A, { inText }: ToolNames): A =>
+  JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
+    key === "description" && typeof value === "string" ? inText(value) : value,
+  ) as A
 
 const invalid = (problem: string): Failure => ({
   code: "invalid_arguments",

@@ -1,5 +1,6 @@
 /** Prompts that help an agent to work well in a sandbox, for a user to choose. */
 import { ErrorCode, type GetPromptResult, McpError, type Prompt } from "@modelcontextprotocol/sdk/types.js"
+import { plainNames, type ToolNames } from "../tools/ToolNames.ts"
 
 interface Template {
   readonly prompt: Prompt
@@ -73,7 +74,11 @@ Command: ${command}${hint === undefined ? "" : `\nKnown: ${hint}`}
 export const listing: ReadonlyArray<Prompt> = prompts.map(({ prompt }) => prompt)
 
 /** A prompt with its arguments filled in. Throws the protocol's error for an unknown one, or a missing argument. */
-export const get = (name: string, given: Readonly<Record<string, string>> = {}): GetPromptResult => {
+export const get = (
+  name: string,
+  given: Readonly<Record<string, string>> = {},
+  { inText }: ToolNames = plainNames,
+): GetPromptResult => {
   const found = prompts.find(({ prompt }) => prompt.name === name)
   if (found === undefined) {
     const names = listing.map(({ name }) => name).join(", ")
@@ -91,6 +96,20 @@ export const get = (name: string, given: Readonly<Record<string, string>> = {}):
   }
   return {
     description: prompt.description,
-    messages: [{ role: "user", content: { type: "text", text: text(given) } }],
+    messages: [{ role: "user", content: { type: "text", text: filled(text, given, inText) } }],
   }
+}
+
+/** The names of tools in what the user gives stay as they are. */
+const filled = (
+  text: Template["text"],
+  given: Readonly<Record<string, string>>,
+  inText: ToolNames["inText"],
+) => {
+  const marks = Object.fromEntries(Object.keys(given).map((key, index) => [key, `\0${index}\0`]))
+  const values = Object.values(given)
+  return inText(text(marks))
+    .split("\0")
+    .map((part, index) => (index % 2 === 0 ? part : values[Number(part)]))
+    .join("")
 }

@@ -32,9 +32,9 @@ export const make = Effect.fnUntraced(function* (
   const directory = yield* SessionDirectory
   const tools = yield* ToolCalls
   const sessions = yield* Sessions
-  const { prompts } = yield* Catalogue
-  const { listed } = yield* Registry
-  const listing = sessionlessListingOf(listed)
+  const { instructions, prompts } = yield* Catalogue
+  const { listed, names } = yield* Registry
+  const listing = sessionlessListingOf(listed, names)
   const load = Effect.promise(() => import("./SessionlessServer.ts"))
   // Also where nobody asks for it, before a later build has removed its file.
   yield* Effect.forkDaemon(Effect.delay(load, loadAfter))
@@ -118,6 +118,7 @@ export const make = Effect.fnUntraced(function* (
             params,
             streams ? (told) => Effect.zipRight(room.take(1), notify(told)) : undefined,
           ),
+        instructions: instructions.sessionless,
         tools: listing,
         prompts,
         resources,

@@ -15,7 +15,7 @@ import {
 import type { CallToolResult, Tool as Listed } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Runtime, Stream } from "effect"
 import { type Explained, failureOf } from "../domain/Failure.ts"
-import { instructions, promising } from "./McpServer.ts"
+import { promising } from "./McpServer.ts"
 import type { PromptShelf } from "./Catalogue.ts"
 import { serverInfo } from "./ServerInfo.ts"
 import { type SessionResources, template } from "./SessionResources.ts"
@@ -37,6 +37,7 @@ export interface Abilities {
     params: CallParams,
     notify: Notify,
   ) => Effect.Effect<CallToolResult, UnknownTool>
+  readonly instructions: string
   readonly tools: ReadonlyArray<Listed>
   readonly prompts: PromptShelf
   readonly resources: SessionResources
@@ -64,10 +65,13 @@ export const respond = (
     keepAliveMs: 0,
   }).fetch(request, { parsedBody: body })
 
-const serverOf = (runtime: Runtime.Runtime<never>, { callTool, prompts, resources, tools }: Abilities) => {
+const serverOf = (
+  runtime: Runtime.Runtime<never>,
+  { callTool, instructions, prompts, resources, tools }: Abilities,
+) => {
   const server = new Server(serverInfo, {
     capabilities: { tools: {}, resources: { subscribe: true }, prompts: {}, completions: {} },
-    instructions: `${instructions} Every call names its session: make one with open_session, and pass its session_id.`,
+    instructions,
     cacheHints: {
       "server/discover": fixed,
       "tools/list": fixed,

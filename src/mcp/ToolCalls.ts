@@ -27,7 +27,7 @@ import { type AnyOwnerTool, required } from "../tools/Tool.ts"
 import type { Connection } from "./Connections.ts"
 import type { Follower } from "./EventStream.ts"
 import type { AskOwner } from "./Resources.ts"
-import { answered, argumentsOf, failed, refused, resultOf } from "./Presentation.ts"
+import { answered, argumentsOf, failed, refused, renamed, resultOf } from "./Presentation.ts"
 
 export type CallParams = CallToolRequest["params"]
 
@@ -95,13 +95,14 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const { node } = yield* NodeIdentity
       const registry = yield* Registry
 
+      const { names } = registry
       return {
         call: Effect.fnUntraced(function* (principal, caller, request, params, follower) {
           const tool = registry.findListed(params.name)
           if (tool === undefined) {
             return yield* new UnknownTool({
               tool: params.name,
-              known: registry.listed.map(({ name }) => name),
+              known: registry.listed.map(({ name }) => names.shown(name)),
             })
           }
           const given = argumentsOf(tool, params.arguments ?? {})
@@ -145,7 +146,10 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
                   Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), answered),
                 )
               : Effect.flatMap(required(session), (session) => callOwner(session, tool)),
-          ).pipe(Effect.catchAll((error) => Effect.succeed(refused(error))))
+          ).pipe(
+            Effect.catchAll((error) => Effect.succeed(refused(error))),
+            Effect.map((result) => renamed(result, names)),
+          )
         }),
 
         askOwner:
@@ -179,7 +183,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
             : {
                 jsonrpc: "2.0",
                 id: resumed.origin.request,
-                result: yield* told(resumed.reply, follower),
+                result: renamed(yield* told(resumed.reply, follower), names),
               }
         }),
 

@@ -1,6 +1,6 @@
 /** One node of the cluster. Read downwards, `node` is the architecture. */
 import { NodeContext } from "@effect/platform-node"
-import { Duration, Effect, Exit, Layer, Logger } from "effect"
+import { type ConfigError, Duration, Effect, Exit, Layer, Logger } from "effect"
 import * as Cluster from "../cluster/Cluster.ts"
 import * as Database from "../database/Database.ts"
 import { Catalogue } from "../mcp/Catalogue.ts"
@@ -35,7 +35,7 @@ import * as Preflight from "./Preflight.ts"
 
 /** What a node has on offer. */
 export interface Offer {
-  readonly tools: Layer.Layer<Registry>
+  readonly tools: Layer.Layer<Registry, ConfigError.ConfigError>
   readonly catalogue: Layer.Layer<Catalogue, never, Registry>
 }
 

@@ -180,11 +180,16 @@ export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: O
 
 const hasRun = (outcome: Outcome) => outcome._tag === "Answered" || !nothingRan.has(outcome.failure.code)
 
-/** An answer that says how it stands with its files. */
-const withState = (outcome: Outcome, checkpoint: CheckpointState): Outcome =>
-  outcome._tag === "Answered" && Predicate.hasProperty(outcome.output, "checkpoint")
-    ? { ...outcome, output: { ...outcome.output, checkpoint } }
-    : outcome
+/** An answer that says how it stands with its files, also where it shows itself as text. */
+const withState = (outcome: Outcome, checkpoint: CheckpointState): Outcome => {
+  if (outcome._tag !== "Answered" || !Predicate.hasProperty(outcome.output, "checkpoint")) return outcome
+  const output = { ...outcome.output, checkpoint }
+  const text = JSON.stringify(outcome.output)
+  const content = outcome.content?.map((part) =>
+    part.type === "text" && part.text === text ? { ...part, text: JSON.stringify(output) } : part,
+  )
+  return { ...outcome, output, ...(content === undefined ? {} : { content }) }
+}
 
 const rowOf = ({ name }: AnyOwnerTool, operation: Operation, inputHash: string) => ({
   id: operation.id,

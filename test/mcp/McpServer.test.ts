@@ -5,7 +5,7 @@ import { Catalogue } from "../../src/mcp/Catalogue.ts"
 import { respond } from "../../src/mcp/McpServer.ts"
 import { serverInfo } from "../../src/mcp/ServerInfo.ts"
 import { type CallParams, UnknownTool } from "../../src/mcp/ToolCalls.ts"
-import { Registry } from "../../src/tools/Registry.ts"
+import { Registry, standard } from "../../src/tools/Registry.ts"
 
 const noTool = () => Effect.dieMessage("no tool is called")
 
@@ -20,7 +20,9 @@ const ask = (
       setLevel: () => Effect.dieMessage("no level is set"),
       subscribe: () => Effect.dieMessage("nothing is subscribed to"),
     }),
-  ).pipe(Effect.provide(Catalogue.layer.pipe(Layer.provide(Registry.layer)))) as Effect.Effect<Answer>
+  ).pipe(
+    Effect.provide(Catalogue.layer.pipe(Layer.provide(Layer.orDie(Registry.layer)))),
+  ) as Effect.Effect<Answer>
 
 interface Answer {
   readonly id: string | number
@@ -62,30 +64,7 @@ describe("McpServer", () => {
       const { result } = yield* ask({ method: "tools/list" })
       assert.deepStrictEqual(
         result?.["tools"].map((tool: { name: string }) => tool.name),
-        [
-          "exec",
-          "read_output",
-          "send_input",
-          "kill_command",
-          "list_commands",
-          "get_result",
-          "write_file",
-          "read_file",
-          "edit_file",
-          "apply_patch",
-          "list_files",
-          "find_files",
-          "search_files",
-          "move_file",
-          "delete_file",
-          "git_status",
-          "git_diff",
-          "git_commit",
-          "session_info",
-          "open_session",
-          "list_sessions",
-          "close_session",
-        ],
+        standard.listed.map(({ name }) => name),
       )
       assert.notProperty(result, "nextCursor")
     }),

@@ -12,6 +12,7 @@ import {
   sessionlessListingOf,
 } from "../../src/mcp/Presentation.ts"
 import { standard } from "../../src/tools/Registry.ts"
+import { prefixed } from "../../src/tools/ToolNames.ts"
 
 const listing = listingOf(standard.listed)
 const sessionlessListing = sessionlessListingOf(standard.listed)
@@ -52,12 +53,48 @@ describe("Presentation", () => {
         "git_status",
         "git_diff",
         "git_commit",
+        "run_code",
+        "run_tests",
+        "run_failed_tests",
+        "lint",
+        "typecheck",
+        "format",
+        "run_checks",
         "session_info",
         "open_session",
         "list_sessions",
         "close_session",
       ],
     )
+  })
+
+  it("lists them in what the strictest clients take: a line of 1 MiB, and few enough tokens for a model", () => {
+    for (const tools of [listing, sessionlessListing]) {
+      assert.isBelow(JSON.stringify({ tools }).length, 96 * 1024)
+      // Some clients keep no more.
+      assert.isAtMost(tools.length, 64)
+    }
+  })
+
+  it("lists tools by the names that a prefix gives them, also where one names another", () => {
+    const names = prefixed("cg_", [...standard.listed.map(({ name }) => name)])
+    for (const [tools, plain] of [
+      [listingOf(standard.listed, names), listing],
+      [sessionlessListingOf(standard.listed, names), sessionlessListing],
+    ] as const) {
+      assert.deepStrictEqual(
+        tools.map(({ name }) => name),
+        plain.map(({ name }) => `cg_${name}`),
+      )
+      const text = JSON.stringify(tools.map(({ name: _, ...tool }) => tool))
+      assert.include(text, "cg_read_output")
+      assert.notMatch(text, /(?<!cg_)\b(read_output|open_session|get_result|exec)\b/)
+      assert.strictEqual(
+        JSON.stringify(plain.map(({ name: _, ...tool }) => tool)),
+        text.replaceAll("cg_", ""),
+        "nothing else changes",
+      )
+    }
   })
 
   it("lists the same tools where there are no connections, which there need a session or take none", () => {

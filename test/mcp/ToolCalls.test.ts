@@ -21,6 +21,7 @@ const call = (
     state: "succeeded",
     output: { fine: true },
   }),
+  settings: Readonly<Record<string, string>> = {},
 ) =>
   Effect.gen(function* () {
     const called: Array<readonly [SessionId, Operation]> = []
@@ -56,7 +57,7 @@ const call = (
         close: (principal, id) => Effect.map(find(principal, id), () => void closed.push(id)),
       }),
       TestNode.identity({ node: "edge" }),
-      Registry.layer,
+      Layer.orDie(Registry.layer).pipe(Layer.provide(TestNode.settings(settings))),
     )
     const connection = {
       id: ConnectionId.make(`c_${"0".repeat(32)}`),
@@ -130,6 +131,51 @@ describe("ToolCalls", () => {
         assert.strictEqual(error._tag, "UnknownTool")
         assert.strictEqual(error.code, -32602)
       }
+    }),
+  )
+
+  it.effect("takes a tool by the name that the operator's prefix gives it, and carries its own", () =>
+    Effect.gen(function* () {
+      const settings = { TOOL_PREFIX: "cg_" }
+      const failure = { code: "no_such_command", message: "Not by exec.", next: "Look with list_commands." }
+      const lost = Effect.succeed<Outcome>({ _tag: "Failed", state: "failed", failure })
+      const { called, result, said } = yield* call(
+        { name: "cg_exec", arguments: { command: "ls" } },
+        lost,
+        settings,
+      )
+      assert.strictEqual(called[0]?.[1].tool, "exec")
+      assert.isTrue(result.isError)
+      assert.deepStrictEqual(said, {
+        code: "no_such_command",
+        message: "Not by cg_exec.",
+        next: "Look with cg_list_commands.",
+      })
+
+      const output = { note: "Go on with read_output.", stdout: "read_output", checkpoint: { state: "off" } }
+      const fine = yield* call(
+        { name: "cg_exec", arguments: { command: "ls" } },
+        Effect.succeed<Outcome>({ _tag: "Answered", state: "succeeded", output }),
+        settings,
+      )
+      assert.deepStrictEqual(fine.said, { ...output, note: "Go on with cg_read_output." })
+      assert.deepStrictEqual(fine.result.structuredContent, fine.said)
+
+      const error = yield* Effect.flip(call({ name: "exec", arguments: { command: "ls" } }, lost, settings))
+      assert.include(error.message, "there are cg_exec, cg_read_output")
+    }),
+  )
+
+  it.effect("has no tool of a set that the operator does not offer", () =>
+    Effect.gen(function* () {
+      const settings = { TOOLSETS: "files" }
+      const error = yield* Effect.flip(
+        call({ name: "exec", arguments: { command: "ls" } }, Effect.dieMessage("it is not run"), settings),
+      )
+      assert.strictEqual(error._tag, "UnknownTool")
+      assert.notInclude(error.known, "exec")
+      const { called } = yield* call({ name: "read_file", arguments: { path: "a" } }, undefined, settings)
+      assert.strictEqual(called[0]?.[1].tool, "read_file")
     }),
   )
 

@@ -4,7 +4,7 @@ import type { CommandSpec } from "../../domain/Command.ts"
 import { InvalidArguments } from "../InvalidArguments.ts"
 import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "../Tool.ts"
 import { commandAnswer, noPage, standing, summary } from "./CommandAnswer.ts"
-import { cancelCommand, commandsOf, start, TimeoutMs, timeoutOf } from "./ToolCommand.ts"
+import { cancelCommand, commandsOf, shell, start, TimeoutMs, timeoutOf } from "./ToolCommand.ts"
 
 const EnvironmentName = Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/))
 
@@ -125,15 +125,6 @@ const specOf = (
     timeoutMs,
   }))
 }
-
-/** Bash where the image has it. */
-const shell = (line: string) => [
-  "/bin/sh",
-  "-c",
-  '[ -x /bin/bash ] && exec /bin/bash -c "$1"; exec /bin/sh -c "$1"',
-  "sh",
-  line,
-]
 
 /** The command as its caller gave it, for lists. */
 const shownOf = ({

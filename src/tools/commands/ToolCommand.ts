@@ -68,6 +68,10 @@ export const cancelCommand = (operation: OperationId, commands: SessionCommands)
     : Effect.as(Effect.ignore(command.sandbox.cancel(command.id)), true)
 }
 
+/** What runs a shell line: bash where the image has it. */
+export const shell = (line: string) =>
+  ["/bin/sh", "-c", '[ -x /bin/bash ] && exec /bin/bash -c "$1"; exec /bin/sh -c "$1"', "sh", line] as const
+
 /** The argument that bounds the time of a tool's command. */
 export const TimeoutMs = optional(
   Schema.Number.pipe(Schema.int(), Schema.positive()).annotations({

@@ -80,6 +80,7 @@ const newSchema: Tool["inputSchema"] = {
 export const layer = Layer.effect(
   Catalogue,
   Effect.map(Registry, (registry) => ({
+    instructions: { ofConnections: "Fixtures.", sessionless: "Fixtures." },
     tools: listingOf(registry.listed).map((tool) =>
       tool.name === "json_schema_2020_12_tool" ? { ...tool, inputSchema: newSchema } : tool,
     ),

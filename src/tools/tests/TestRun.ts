@@ -1,0 +1,200 @@
+/**
+ * Runs a project's tests inside a tool's operation, and reads what they came to. The report is written by the runner to
+ * a folder below /tmp that goes when the run is over; it is as little to be trusted as anything in a sandbox.
+ */
+import { Effect, Schema } from "effect"
+import type { CommandEnd } from "../../domain/Command.ts"
+import type { Sandbox } from "../../sandbox/Sandbox.ts"
+import type { commandsOf, Ran } from "../commands/ToolCommand.ts"
+import { absolute, type OwnerCall } from "../Tool.ts"
+import { Collector } from "./Collector.ts"
+import { fitting, remember } from "./LastFailed.ts"
+import { choose } from "./Runners.ts"
+import type { ReportReader, Runner, RunnerOutput, Selection } from "./Runner.ts"
+import { script } from "./SandboxScript.ts"
+import { RunnerName, type TestReport } from "./TestReport.ts"
+
+/** What to run; all tests of /workspace, by the runner that they look like, where nothing is given. */
+export interface TestRequest {
+  /** Folder of the project, absolute or relative to /workspace. */
+  readonly cwd?: string | undefined
+  readonly runner?: RunnerName | undefined
+  /** A file or folder, relative to `cwd` or absolute. */
+  readonly path?: string | undefined
+  /** Tests whose name contains this. */
+  readonly name?: string | undefined
+  /** These tests and suites, by their ids in an earlier report. */
+  readonly only?: ReadonlyArray<string> | undefined
+  readonly onlyChanged?: boolean | undefined
+  readonly args?: ReadonlyArray<string> | undefined
+  /** Milliseconds, as `timeoutOf` allows them. */
+  readonly timeoutMs: number
+}
+
+/**
+ * Runs tests to their end as a command of the operation, by `commands`, which is to be `commandsOf(call)` and may have
+ * run others before. Tests that fail, or cannot start, are a report with `passed: false`. Fails where there are none
+ * that a runner is known for, where the runner is not there, and where the sandbox does.
+ */
+export const runTests = Effect.fnUntraced(function* (
+  call: OwnerCall,
+  commands: ReturnType<typeof commandsOf>,
+  request: TestRequest,
+) {
+  const sandbox = yield* call.sandbox
+  const folder = absolute(request.cwd ?? ".").replace(/\/(\.\/?)?$/, "")
+  const { others, project, runner } = yield* choose(sandbox, folder, request)
+  if (request.onlyChanged === true && !runner.knowsChanged)
+    return yield* new ChangesUnknown({ runner: runner.name })
+  const selection: Selection = {
+    path: request.path === undefined ? undefined : relative(request.path, folder),
+    name: request.name,
+    only: request.only ?? [],
+    onlyChanged: request.onlyChanged ?? false,
+    args: request.args ?? [],
+  }
+  const collector = new Collector()
+  if (others.length > 0) {
+    collector.note(`There are tests for ${others.join(" and ")} too: give \`runner\` to run them.`)
+  }
+  const own = `/tmp/codegen-mcp-tests-${call.operation}`
+  commands.say(`Running ${runner.name} …`)
+  const ran = yield* Effect.ensuring(
+    Effect.gen(function* () {
+      const { args, script } = runner.invocation(selection, project)
+      const ran = yield* commands.run(
+        {
+          argv: ["/bin/sh", "-c", `mkdir -p "$1"\n${script}`, "sh", own, ...args],
+          cwd: folder,
+          env: { NO_COLOR: "1", CI: "1" },
+          stdin: "none",
+          tty: false,
+          timeoutMs: request.timeoutMs,
+        },
+        `${runner.name} ${[selection.path ?? "", selection.name ?? ""].join(" ")}`.trim().slice(0, 200),
+      )
+      yield* read(sandbox, `${own}/report`, call.limits.output, runner.reader(collector, folder))
+      return ran
+    }),
+    Effect.ignore(script(sandbox, 'rm -rf "$1"', [own])),
+  )
+  const output = outputOf(ran)
+  if (output.code === 127)
+    return yield* new RunnerMissing({ runner: runner.name, folder, install: runner.install })
+  const report = reportOf(runner, collector, ran.end, output)
+  if (report.status === "finished") {
+    const { errors, failures, passed } = report
+    const suites = errors.flatMap(({ suite }) => suite ?? [])
+    yield* remember(
+      sandbox,
+      passed
+        ? undefined
+        : {
+            runner: runner.name,
+            cwd: folder,
+            args: selection.args,
+            failed: fitting([...suites, ...failures.map(({ id }) => id)]),
+            all: suites.length < errors.length,
+          },
+    )
+  }
+  return report
+})
+
+/** What the run came to. An end that the report does not account for is an error of its own. */
+export const reportOf = (
+  runner: Runner,
+  collector: Collector,
+  end: CommandEnd,
+  output: RunnerOutput,
+): TestReport => {
+  const isWhole = end._tag === "Exited" || end._tag === "Signalled" || end._tag === "TooMuchOutput"
+  if (isWhole) {
+    runner.explain?.(output, collector)
+    const { errors, failed, passed, skipped } = collector.counts
+    if (failed + errors === 0 && (output.code !== 0 || passed + skipped === 0)) {
+      const said = (output.stderr.trim() || output.stdout.trim()).slice(-4000)
+      collector.error({
+        message:
+          output.code === 0 || said === ""
+            ? passed + skipped === 0
+              ? "No tests were found."
+              : `${runner.name} failed (${endOf(end)}).`
+            : `${runner.name} failed (${endOf(end)}): ${said.split("\n").at(-1)}`,
+        ...(said === "" ? {} : { trace: said }),
+      })
+    }
+  }
+  const { counts } = collector
+  return {
+    runner: runner.name,
+    status: end._tag === "TimedOut" ? "timed_out" : end._tag === "Cancelled" ? "cancelled" : "finished",
+    passed: isWhole && output.code === 0 && counts.failed + counts.errors === 0,
+    counts,
+    durationMs: end.durationMs,
+    failures: collector.failures,
+    errors: collector.errors,
+    unnamed: collector.unnamed,
+    notes: collector.notes,
+  }
+}
+
+const endOf = (end: CommandEnd) =>
+  end._tag === "Exited" ? `exit code ${end.code}` : end._tag === "Signalled" ? end.signal : "too much output"
+
+/** Reads a file below /tmp in pieces of what one command may write. */
+const read = Effect.fnUntraced(function* (
+  sandbox: Sandbox,
+  path: string,
+  piece: number,
+  reader: ReportReader,
+) {
+  let offset = 0
+  while (offset < maxReport) {
+    const data = yield* script(sandbox, pieceOf, [path, String(offset + 1), String(piece)])
+    reader.push(data)
+    offset += data.length
+    if (data.length < piece) break
+  }
+  reader.end()
+})
+
+const pieceOf = '[ -f "$1" ] && tail -c "+$2" "$1" | head -c "$3"'
+
+/** Bytes of a report. */
+const maxReport = 32 * 1024 * 1024
+
+const outputOf = ({ end, page }: Ran): RunnerOutput => ({
+  code: end._tag === "Exited" ? end.code : undefined,
+  stdout: Buffer.from(page.stdout.data).toString(),
+  stderr: Buffer.from(page.stderr.data).toString(),
+})
+
+/** A path that no runner takes for an option. */
+const relative = (path: string, folder: string) => {
+  const short = path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path
+  return short.startsWith("-") ? `./${short}` : short
+}
+
+/** The runner of the tests is not installed. */
+export class RunnerMissing extends Schema.TaggedError<RunnerMissing>()("RunnerMissing", {
+  runner: RunnerName,
+  folder: Schema.String,
+  install: Schema.String,
+}) {
+  override get message() {
+    return `The tests need ${this.runner}, which the sandbox does not have for ${this.folder}.`
+  }
+  get next() {
+    return this.install
+  }
+}
+
+/** The runner cannot tell which tests a change concerns. */
+class ChangesUnknown extends Schema.TaggedError<ChangesUnknown>()("ChangesUnknown", { runner: RunnerName }) {
+  override get message() {
+    return `${this.runner} cannot tell which tests a change concerns.`
+  }
+  readonly next =
+    "Leave `only_changed` out; narrow by `path` or `name`, or repeat what failed with run_failed_tests."
+}

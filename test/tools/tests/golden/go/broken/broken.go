@@ -1,0 +1,5 @@
+package broken
+
+func Name() string {
+	return missing
+}

@@ -1,0 +1,7 @@
+package broken
+
+import "testing"
+
+func TestName(t *testing.T) {
+	Name()
+}

@@ -1,0 +1,1 @@
+test("is never run", () => {

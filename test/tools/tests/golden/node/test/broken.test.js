@@ -1,0 +1,3 @@
+import { missing } from "../no-such-file.js"
+
+missing()

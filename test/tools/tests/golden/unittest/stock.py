@@ -1,0 +1,2 @@
+def take(stock, count):
+    return stock - count - 1
