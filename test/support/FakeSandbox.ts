@@ -41,6 +41,8 @@ export const make = (
     grep: absent("files.grep"),
     watch: absent("files.watch")(),
     changes: absent("files.changes"),
+    pack: () => Stream.dieMessage("files.pack is no part of this test"),
+    unpack: absent("files.unpack"),
     snapshot: absent("files.snapshot"),
     restore: absent("files.restore"),
     ...given.files,
