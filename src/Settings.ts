@@ -3,6 +3,7 @@
  * `--help` prints this list; nothing else in src reads the environment, but dockerode DOCKER_HOST.
  */
 import { Config, LogLevel, Option, Redacted } from "effect"
+import { transferSettings } from "./domain/TransferSettings.ts"
 import { bytes, count, duration, list, optional, port, separated, setting, text } from "./domain/Setting.ts"
 
 const KiB = 1024
@@ -151,6 +152,8 @@ export const settings = {
     "output past OUTPUT_LIMIT that a sandbox keeps in files below /tmp, of all its commands",
   ),
   maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
+
+  ...transferSettings,
 
   checkpoint: setting(
     "CHECKPOINT",

@@ -1,17 +1,23 @@
 /** The tools of this server, in the fixed order in which clients see them. */
 import { Context, Layer } from "effect"
 import { closeSession } from "./sessions/CloseSession.ts"
+import { deleteArtifact } from "./artifacts/DeleteArtifact.ts"
+import { downloadArchive } from "./files/DownloadArchive.ts"
 import { exec } from "./commands/Exec.ts"
+import { getArtifact } from "./artifacts/GetArtifact.ts"
 import { killCommand } from "./commands/KillCommand.ts"
+import { listArtifacts } from "./artifacts/ListArtifacts.ts"
 import { listCommands } from "./commands/ListCommands.ts"
 import { listFiles } from "./files/ListFiles.ts"
 import { listSessions } from "./sessions/ListSessions.ts"
 import { openSession } from "./sessions/OpenSession.ts"
 import { readFile } from "./files/ReadFile.ts"
 import { readOutput } from "./commands/ReadOutput.ts"
+import { saveArtifact } from "./artifacts/SaveArtifact.ts"
 import { sendInput } from "./commands/SendInput.ts"
 import { sessionInfo } from "./sessions/SessionInfo.ts"
 import type { AnyTool } from "./Tool.ts"
+import { unpackUpload, uploadArchive } from "./files/UploadArchive.ts"
 import { fileContent, filePaths } from "./files/WorkspaceResources.ts"
 import { writeFile } from "./files/WriteFile.ts"
 
@@ -38,8 +44,9 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 /** The tools of this product, by what they are for. */
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands],
-  files: [writeFile, readFile, listFiles],
+  files: [writeFile, readFile, listFiles, uploadArchive, downloadArchive],
+  artifacts: [saveArtifact, listArtifacts, getArtifact, deleteArtifact],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
 
-export const standard = of(Object.values(toolsets).flat(), [fileContent, filePaths])
+export const standard = of(Object.values(toolsets).flat(), [fileContent, filePaths, unpackUpload])

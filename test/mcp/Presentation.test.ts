@@ -42,6 +42,12 @@ describe("Presentation", () => {
         "write_file",
         "read_file",
         "list_files",
+        "upload_archive",
+        "download_archive",
+        "save_artifact",
+        "list_artifacts",
+        "get_artifact",
+        "delete_artifact",
         "session_info",
         "open_session",
         "list_sessions",
@@ -58,7 +64,13 @@ describe("Presentation", () => {
     }
     assert.deepStrictEqual(sessionlessListing.map(withoutSession), listing.map(withoutSession))
     for (const { inputSchema, name } of sessionlessListing) {
-      const needed = name !== "open_session" && name !== "list_sessions"
+      const needed = ![
+        "open_session",
+        "list_sessions",
+        "list_artifacts",
+        "get_artifact",
+        "delete_artifact",
+      ].includes(name)
       assert.strictEqual("session_id" in (inputSchema.properties ?? {}), needed, name)
       assert.strictEqual(inputSchema.required?.includes("session_id"), needed, name)
     }
