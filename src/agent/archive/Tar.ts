@@ -113,7 +113,7 @@ export async function* write(entries: AsyncIterable<ArchiveEntry>): AsyncGenerat
     yield headerOf(entry)
     if (entry.kind !== "file") continue
     yield* entry.data()
-    yield zeros((block - (entry.size % block)) % block)
+    if (entry.size % block > 0) yield zeros(block - (entry.size % block))
   }
   yield zeros(2 * block)
 }
