@@ -3,6 +3,8 @@
  * `--help` prints this list; nothing else in src reads the environment, but dockerode DOCKER_HOST.
  */
 import { Config, LogLevel, Option, Redacted } from "effect"
+import { toolSettings } from "./domain/ToolSettings.ts"
+import { transferSettings } from "./domain/TransferSettings.ts"
 import { bytes, count, duration, list, optional, port, separated, setting, text } from "./domain/Setting.ts"
 
 const KiB = 1024
@@ -80,24 +82,7 @@ export const settings = {
     "time that an idle HTTP connection is kept; more than a balancer keeps its own",
   ),
 
-  toolsets: setting(
-    "TOOLSETS",
-    (name) => Config.nested(separated, name),
-    { value: [], text: "all" },
-    "sets of tools to offer, separated by commas: commands, files, code, tests, checks, sessions; `sessions`, and what goes on with a call that still runs, always are",
-  ),
-  toolPrefix: setting(
-    "TOOL_PREFIX",
-    (name) =>
-      Config.string(name).pipe(
-        Config.validate({
-          message: "must be up to 16 of a-z, 0-9 and _, and begin with a letter",
-          validation: (prefix) => prefix === "" || /^[a-z][a-z0-9_]{0,15}$/.test(prefix),
-        }),
-      ),
-    { value: "", text: "none" },
-    "what the name of every tool begins with, for clients with other tools of these names; it should end in `_`",
-  ),
+  ...toolSettings,
 
   dataDir: text("DATA_DIR", ".codegen/node", "folder where this node keeps its id"),
   nodeId: optional("NODE_ID", "this node's id; otherwise made once and kept in DATA_DIR"),
@@ -170,6 +155,8 @@ export const settings = {
     "output past OUTPUT_LIMIT that a sandbox keeps in files below /tmp, of all its commands",
   ),
   maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
+
+  ...transferSettings,
 
   checkpoint: setting(
     "CHECKPOINT",

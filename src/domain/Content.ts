@@ -8,6 +8,13 @@ export const Content = Schema.Union(
   Schema.Struct({ type: Schema.Literal("text"), text: Schema.String }),
   Schema.Struct({ type: Schema.Literal("image", "audio"), data: base64, mimeType: Schema.String }),
   Schema.Struct({
+    type: Schema.Literal("resource_link"),
+    uri: Schema.String,
+    name: Schema.String,
+    mimeType: Schema.String,
+    size: Schema.Number,
+  }),
+  Schema.Struct({
     type: Schema.Literal("resource"),
     resource: Schema.Union(
       Schema.Struct({ ...named, text: Schema.String }),

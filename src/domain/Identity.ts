@@ -24,6 +24,10 @@ export const operationIdKey = "io.codegen-mcp/operation-id"
 export const Principal = Schema.NonEmptyString.pipe(Schema.brand("Principal"))
 export type Principal = typeof Principal.Type
 
+/** A file that is kept beside the workspace, such as an artifact: `a_` and 32 hexadecimal digits. */
+export const ObjectId = id("ObjectId", /^a_[0-9a-f]{32}$/)
+export type ObjectId = typeof ObjectId.Type
+
 /** A node, kept over its restarts. It stands in labels and headers, and so is short and plain. */
 export const NodeId = id("NodeId", /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/)
 export type NodeId = typeof NodeId.Type
@@ -37,5 +41,5 @@ export const ContainerId = Schema.NonEmptyString.pipe(Schema.brand("ContainerId"
 export type ContainerId = typeof ContainerId.Type
 
 /** A new id: the prefix, and 128 random bits in hexadecimal. */
-export const randomId = (prefix: "s_" | "c_" | "o_" | "i_" | "p_") =>
+export const randomId = (prefix: "s_" | "c_" | "o_" | "i_" | "p_" | "a_") =>
   Effect.sync(() => prefix + randomBytes(16).toString("hex"))

@@ -14,6 +14,8 @@ export const Operation = Schema.Struct({
   /** The node whose edge took the call. */
   edgeNode: NodeId,
   origin: Schema.optional(Origin),
+  /** What URLs begin with that its caller can use. */
+  base: Schema.optional(Schema.String),
   /** Milliseconds after which its caller wants to be told how it stands, where its tool can say that. */
   answerMs: Schema.optional(Schema.Number),
 })

@@ -67,6 +67,10 @@ export const FileRefusal = Schema.Literal(
   "aborted",
   /** There are more files, or folders in folders, than may be. */
   "too_many",
+  /** It is no archive that can be read, or it is broken. */
+  "bad_archive",
+  /** An archive holds more than it may. */
+  "too_much",
   /** The system refused for another reason: an error of the disk, too many open files. */
   "failed",
 )
@@ -130,6 +134,16 @@ const fileReasons = {
   bad_pattern: ["bad_pattern", "the pattern cannot be understood.", "Correct the pattern and call again."],
   aborted: ["aborted", "the content broke off; nothing was replaced.", "Send it again, whole."],
   too_many: ["too_many_files", "there are too many files.", "Delete files that are not needed."],
+  bad_archive: [
+    "bad_archive",
+    "this is no archive that can be read, or it is broken.",
+    "Send a whole tar.gz, tar or zip, without encryption; what was unpacked until then stays.",
+  ],
+  too_much: [
+    "archive_too_large",
+    "the archive holds more than it may.",
+    "Leave out what is not needed, or send it in parts; what was unpacked until then stays.",
+  ],
   failed: ["io_error", "the system could not do that.", "Try again; look at the disk with `exec`: df."],
 } as const
 

@@ -1,6 +1,7 @@
 /** Tools and their outcomes as the protocol shows them. Text and structured content carry the same facts. */
 import type { CallToolResult, Tool as McpTool } from "@modelcontextprotocol/sdk/types.js"
 import { JSONSchema, Option, ParseResult, Schema } from "effect"
+import type { Content } from "../domain/Content.ts"
 import { type Explained, type Failure, failureOf } from "../domain/Failure.ts"
 import type { Reply } from "../domain/Operation.ts"
 import type { AnyTool } from "../tools/Tool.ts"
@@ -53,13 +54,11 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
 export const resultOf = (reply: Exclude<Reply, { readonly _tag: "Cancelled" }>): CallToolResult =>
   reply._tag === "Failed"
     ? failed(reply.failure)
-    : {
-        ...answered(reply.output),
-        ...(reply._tag === "Answered" && reply.content !== undefined ? { content: [...reply.content] } : {}),
-      }
+    : answered(reply.output, reply._tag === "Answered" ? reply.content : undefined)
 
-export const answered = (output: unknown): CallToolResult => ({
-  content: [{ type: "text", text: JSON.stringify(output) }],
+/** `content` is what a client shows, where that is not the output as JSON. */
+export const answered = (output: unknown, content?: ReadonlyArray<Content>): CallToolResult => ({
+  content: content === undefined ? [{ type: "text", text: JSON.stringify(output) }] : [...content],
   structuredContent: output as Record<string, unknown>,
 })
 

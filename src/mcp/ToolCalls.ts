@@ -24,9 +24,11 @@ import type { SessionError } from "../domain/SessionError.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { Registry } from "../tools/Registry.ts"
 import { type AnyOwnerTool, required } from "../tools/Tool.ts"
+import { Objects } from "../workspace/Objects.ts"
 import type { Connection } from "./Connections.ts"
 import type { Follower } from "./EventStream.ts"
 import type { AskOwner } from "./Resources.ts"
+import * as PublicUrl from "./PublicUrl.ts"
 import { answered, argumentsOf, failed, refused, renamed, resultOf } from "./Presentation.ts"
 
 export type CallParams = CallToolRequest["params"]
@@ -94,6 +96,8 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const sessions = yield* Sessions
       const { node } = yield* NodeIdentity
       const registry = yield* Registry
+      const objects = yield* Objects
+      const baseOf = yield* PublicUrl.make
 
       const { names } = registry
       return {
@@ -114,6 +118,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
             given.session === undefined || given.session === caller.session
               ? Effect.succeed(caller.session)
               : Effect.map(directory.find(principal, given.session), ({ id }) => id)
+          const base = yield* baseOf
           const origin: Origin = {
             connection: caller.id,
             request,
@@ -134,6 +139,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
                   input: given.input,
                   edgeNode: node,
                   origin,
+                  base,
                   answerMs: tool.partial?.waitMs(given.decoded),
                 },
                 follower.takesEvents ? follower.event : undefined,
@@ -142,8 +148,12 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
             })
           return yield* Effect.flatMap(session, (session): Effect.Effect<CallToolResult, Explained> =>
             tool.place === "edge"
-              ? Effect.flatMap(tool.handler(given.decoded, { principal, session, directory }), (output) =>
-                  Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), answered),
+              ? Effect.flatMap(
+                  tool.handler(given.decoded, { principal, session, directory, objects, base }),
+                  (output) =>
+                    Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), (encoded) =>
+                      answered(encoded, tool.content?.(output)),
+                    ),
                 )
               : Effect.flatMap(required(session), (session) => callOwner(session, tool)),
           ).pipe(

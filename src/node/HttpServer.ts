@@ -12,6 +12,7 @@ import { Deferred, Duration, Effect, Layer } from "effect"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import * as Admission from "../mcp/Admission.ts"
 import * as Edge from "../mcp/Edge.ts"
+import * as Files from "../mcp/Files.ts"
 import * as LegacySse from "../mcp/LegacySse.ts"
 import { settings } from "../Settings.ts"
 import * as BoundedServer from "./BoundedServer.ts"
@@ -23,6 +24,7 @@ const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   const admission = yield* Admission.make
   const mcp = yield* Edge.make(leaving, admission)
   const legacy = yield* LegacySse.make(leaving, admission)
+  const files = yield* Files.make(admission)
   // Also on what an error or a defect becomes.
   const name = HttpApp.appendPreResponseHandler((request, response) =>
     Effect.map(Deferred.isDone(leaving), (last) =>
@@ -36,6 +38,7 @@ const routes = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void>) {
   )
   const router = HttpRouter.empty.pipe(
     HttpRouter.all("/mcp", mcp),
+    HttpRouter.all("/files/*", files),
     HttpRouter.get("/sse", legacy.stream),
     HttpRouter.post("/messages", legacy.post),
     HttpRouter.get("/healthz", Effect.succeed(HttpServerResponse.unsafeJson({ alive: true, node }))),

@@ -26,7 +26,9 @@ import { Checkpoints } from "../workspace/Checkpoints.ts"
 import { durability } from "../workspace/Durability.ts"
 import * as DirectoryPacks from "../workspace/DirectoryPacks.ts"
 import * as Garbage from "../workspace/Garbage.ts"
+import { Objects } from "../workspace/Objects.ts"
 import * as PostgresPacks from "../workspace/PostgresPacks.ts"
+import { SignedUrls } from "../workspace/SignedUrls.ts"
 import { Health } from "./Health.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as HttpServer from "./HttpServer.ts"
@@ -75,6 +77,8 @@ const node = (offer: Offer) =>
     Layer.provideMerge(HeldSessions.layer),
     Layer.provideMerge(offer.tools),
     Layer.provideMerge(Checkpoints.layer),
+    Layer.provideMerge(Objects.layer),
+    Layer.provideMerge(SignedUrls.layer),
     Layer.provideMerge(SessionRows.layer),
     Layer.provideMerge(CheckpointRows.layer),
     Layer.provideMerge(sandboxes),

@@ -3,6 +3,7 @@
  * bounded here; one that sends more than was asked for costs its sandbox.
  */
 import { type Cause, Chunk, Effect, Fiber, Queue, Schema, Stream, Take } from "effect"
+import { type Pack, PackReply, UnpackReply } from "../agent/archive/ArchiveProtocol.ts"
 import type { Channel } from "../agent/Channel.ts"
 import * as Protocol from "../agent/files/FileProtocol.ts"
 import { FileError, type FileRefusal, type SandboxLost } from "../domain/SandboxError.ts"
@@ -56,6 +57,28 @@ export const make = (link: FileLink): SandboxFiles => {
 
   const turns = Effect.unsafeMakeSemaphore(1)
 
+  const streamed = <A, I>(
+    operation: Protocol.Read | Pack,
+    reply: Schema.Schema<A, I>,
+    limit: number,
+    told: (answer: A) => void,
+  ): Stream.Stream<Uint8Array, Failure> =>
+    Stream.unwrapScoped(
+      Effect.gen(function* () {
+        const queue = yield* Queue.bounded<Take.Take<Uint8Array, Failure>>(1)
+        const done = (cause: Cause.Cause<Failure>) => Queue.offer(queue, Take.failCause(cause))
+        yield* perform(operation, reply, {
+          limit,
+          receive: (pieces) => Queue.offer(queue, Take.chunk(pieces)),
+        }).pipe(
+          Effect.tap((answer) => Effect.sync(() => told(answer))),
+          Effect.matchCauseEffect({ onFailure: done, onSuccess: () => Queue.offer(queue, Take.end) }),
+          Effect.forkScoped,
+        )
+        return Stream.repeatEffectChunkOption(Effect.flatMap(Queue.take(queue), Take.done))
+      }),
+    )
+
   return {
     exclusively: turns.withPermits(1),
 
@@ -65,20 +88,7 @@ export const make = (link: FileLink): SandboxFiles => {
       collect({ op: "readLines", path, firstLine, lines, maxBytes }, Protocol.ReadLinesReply, maxBytes),
 
     stream: (path, offset, length) =>
-      Stream.unwrapScoped(
-        Effect.gen(function* () {
-          const queue = yield* Queue.bounded<Take.Take<Uint8Array, Failure>>(1)
-          const done = (cause: Cause.Cause<Failure>) => Queue.offer(queue, Take.failCause(cause))
-          yield* perform({ op: "read", path, offset, length }, Protocol.ReadReply, {
-            limit: length,
-            receive: (pieces) => Queue.offer(queue, Take.chunk(pieces)),
-          }).pipe(
-            Effect.matchCauseEffect({ onFailure: done, onSuccess: () => Queue.offer(queue, Take.end) }),
-            Effect.forkScoped,
-          )
-          return Stream.repeatEffectChunkOption(Effect.flatMap(Queue.take(queue), Take.done))
-        }),
-      ),
+      streamed({ op: "read", path, offset, length }, Protocol.ReadReply, length, () => {}),
 
     write: (path, data, mode) => writeStream(path, data.length, Stream.make(data), mode),
     writeStream: (path, size, source) => writeStream(path, size, source),
@@ -111,6 +121,9 @@ export const make = (link: FileLink): SandboxFiles => {
       perform({ op: "changes", cursor, limit }, Protocol.ChangesReply).pipe(
         within("changes", limit, ({ paths }) => paths.length),
       ),
+    // Whoever reads it ends it where it is too long.
+    pack: (query, told) => streamed({ op: "pack", ...query }, PackReply, Infinity, told),
+    unpack: (query, archive) => perform({ op: "unpack", ...query }, UnpackReply, { send: archive }),
     snapshot: (query, limit, receive) =>
       perform({ op: "snapshot", ...query }, Protocol.SnapshotReply, { limit, receive }),
     restore: (source) => perform({ op: "restore" }, Protocol.RestoreReply, { send: source }),

@@ -3,6 +3,7 @@
  * `FileProtocol.ts` says what each operation does.
  */
 import type { Chunk, Effect, Stream } from "effect"
+import type * as Archives from "../agent/archive/ArchiveProtocol.ts"
 import type * as Protocol from "../agent/files/FileProtocol.ts"
 import type { FileError, SandboxLost } from "../domain/SandboxError.ts"
 
@@ -65,6 +66,16 @@ export interface SandboxFiles {
     cursor: string,
     limit: number,
   ) => Effect.Effect<typeof Protocol.ChangesReply.Type, Failure>
+  /** The files below a folder as an archive; `told` is what that came to, once all has come. */
+  readonly pack: (
+    query: Omit<Archives.Pack, "op">,
+    told: (reply: typeof Archives.PackReply.Type) => void,
+  ) => Stream.Stream<Uint8Array, Failure>
+  /** Makes files of an archive. */
+  readonly unpack: <E>(
+    query: Omit<Archives.Unpack, "op">,
+    archive: Stream.Stream<Uint8Array, E>,
+  ) => Effect.Effect<typeof Archives.UnpackReply.Type, Failure | E>
   /** Hands over the records of the session's files; more than `limit` bytes cost the sandbox. */
   readonly snapshot: (
     query: Omit<Protocol.Snapshot, "op">,

@@ -18,6 +18,7 @@ import { Registry } from "../tools/Registry.ts"
 import { SessionCommands } from "../tools/commands/SessionCommands.ts"
 import { Checkpoints } from "../workspace/Checkpoints.ts"
 import { durability } from "../workspace/Durability.ts"
+import { Objects } from "../workspace/Objects.ts"
 import { clientOf } from "./OperationClient.ts"
 import * as Operations from "./Operations.ts"
 import { type Claim, SessionRows } from "./SessionRows.ts"
@@ -83,6 +84,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const templates = yield* Templates
       const rows = yield* SessionRows
       const checkpoints = yield* Checkpoints
+      const objects = yield* Objects
       const mode = yield* settings.checkpoint.config
       const wait = yield* settings.checkpointWait.config
       const survives = yield* durability
@@ -158,6 +160,9 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
             return Effect.map(template, (template) => ({
               operation: operation.id,
               session: { id, name: claim.current.name, epoch: claim.current.epoch },
+              principal: claim.current.principal,
+              base: operation.base ?? "",
+              objects,
               ownerNode: node,
               edgeNode: operation.edgeNode,
               limits,

@@ -14,7 +14,11 @@ import { getResult } from "./commands/GetResult.ts"
 import { gitCommit } from "./git/GitCommit.ts"
 import { gitDiff } from "./git/GitDiff.ts"
 import { gitStatus } from "./git/GitStatus.ts"
+import { deleteArtifact } from "./artifacts/DeleteArtifact.ts"
+import { downloadArchive } from "./files/DownloadArchive.ts"
+import { getArtifact } from "./artifacts/GetArtifact.ts"
 import { killCommand } from "./commands/KillCommand.ts"
+import { listArtifacts } from "./artifacts/ListArtifacts.ts"
 import { listCommands } from "./commands/ListCommands.ts"
 import { listFiles } from "./files/ListFiles.ts"
 import { listSessions } from "./sessions/ListSessions.ts"
@@ -31,6 +35,8 @@ import { sendInput } from "./commands/SendInput.ts"
 import { sessionInfo } from "./sessions/SessionInfo.ts"
 import type { AnyTool } from "./Tool.ts"
 import { prefixed, type ToolNames } from "./ToolNames.ts"
+import { saveArtifact } from "./artifacts/SaveArtifact.ts"
+import { unpackUpload, uploadArchive } from "./files/UploadArchive.ts"
 import { fileContent, filePaths } from "./files/WorkspaceResources.ts"
 import { writeFile } from "./files/WriteFile.ts"
 
@@ -94,11 +100,24 @@ export const of = (
 /** The tools of this product, by what they are for. */
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
-  files: [writeFile, readFile, editFile, applyPatch, listFiles, findFiles, searchFiles, moveFile, deleteFile],
+  files: [
+    writeFile,
+    readFile,
+    editFile,
+    applyPatch,
+    listFiles,
+    findFiles,
+    searchFiles,
+    moveFile,
+    deleteFile,
+    uploadArchive,
+    downloadArchive,
+  ],
   git: [gitStatus, gitDiff, gitCommit],
   code: [runCode],
   tests: [runTests, runFailedTests],
   checks: [lint, typecheck, format, runChecks],
+  artifacts: [saveArtifact, listArtifacts, getArtifact, deleteArtifact],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
 
@@ -117,7 +136,7 @@ const offered = (names: ReadonlyArray<string>): ReadonlyArray<AnyTool> => {
 }
 
 /** Tools that no client sees; and those of sets that are not offered any more may have answers to be had. */
-const hidden: ReadonlyArray<AnyTool> = [fileContent, filePaths, ...all]
+const hidden: ReadonlyArray<AnyTool> = [fileContent, filePaths, unpackUpload, ...all]
 
 /** What every client accepts. */
 const nameRule = /^[a-z][a-z0-9_]{1,40}$/

@@ -27,12 +27,17 @@ import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Template } from "../sandbox/Templates.ts"
 import type { NotRestored } from "../workspace/Checkpoints.ts"
 import type { Durability } from "../workspace/Durability.ts"
+import type { Objects } from "../workspace/Objects.ts"
 import type { SessionCommands } from "./commands/SessionCommands.ts"
 
 /** What a call on the owner's side knows of its session. */
 export interface OwnerCall {
   readonly operation: OperationId
   readonly session: Pick<SessionSummary, "id" | "name"> & { readonly epoch: number }
+  readonly principal: Principal
+  /** What URLs begin with that the caller can use. */
+  readonly base: string
+  readonly objects: Objects["Type"]
   readonly ownerNode: NodeId
   readonly edgeNode: NodeId
   readonly limits: Limits["Type"]
@@ -78,6 +83,9 @@ interface EdgeCall {
   /** The session that the call names, or its connection's own, if any. It may be closed by now. */
   readonly session: SessionId | undefined
   readonly directory: SessionDirectory["Type"]
+  /** What URLs begin with that the caller can use. */
+  readonly base: string
+  readonly objects: Objects["Type"]
 }
 
 interface Shape<I extends Schema.Struct.Fields, O extends Schema.Struct.Fields> {
@@ -133,6 +141,8 @@ export interface EdgeTool<I extends Schema.Struct.Fields, O extends Schema.Struc
   readonly place: "edge"
   /** It is about all sessions of the principal, not about one. */
   readonly needsNoSession?: true
+  /** What a client shows, where that is not the output as JSON. */
+  readonly content?: (output: Schema.Struct<O>["Type"]) => ReadonlyArray<Content>
   readonly handler: (
     input: Schema.Struct<I>["Type"],
     call: EdgeCall,

@@ -9,6 +9,7 @@ import type { Principal, SessionId } from "../domain/Identity.ts"
 import type { Unavailable } from "../domain/SessionError.ts"
 import { type Change, decodeChanges, type PieceHash } from "./Manifest.ts"
 import type { Pack, Place } from "./Packing.ts"
+import * as PieceRows from "./PieceRows.ts"
 
 /** A checkpoint whose contents are kept, and which becomes the session's newest as it is committed. */
 export interface Prepared {
@@ -91,23 +92,7 @@ export class CheckpointRows extends Context.Tag("codegen-mcp/workspace/Checkpoin
     CheckpointRows,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      /** An array, by which an index is asked: of a table that has just grown, a join would read all. */
-      const isOneOf = (hashes: Iterable<PieceHash>) =>
-        sql`hash = ANY(ARRAY(SELECT decode(given, 'hex') FROM unnest(${[...hashes]}::text[]) AS given))`
-      const inserted = (principal: Principal, places: ReadonlyArray<Place>) => sql`
-        INSERT INTO piece (principal, hash, pack, at, stored, size, deflated)
-        SELECT ${principal}, decode(hash, 'hex'), pack, at, stored, size, deflated
-        FROM unnest(
-          ${places.map(({ hash }) => hash)}::text[], ${places.map(({ pack }) => pack)}::text[],
-          ${places.map(({ at }) => at)}::int[], ${places.map(({ stored }) => stored)}::int[],
-          ${places.map(({ size }) => size)}::int[], ${places.map(({ deflated }) => deflated)}::bool[]
-        ) AS new (hash, pack, at, stored, size, deflated)`
-      /** What is known by now is wanted again, and where it was damaged, it is whole again. */
-      const anew = (column: string) =>
-        sql`${sql(column)} = CASE WHEN piece.damaged THEN excluded.${sql(column)} ELSE piece.${sql(column)} END`
-      const orKept = sql`
-        ON CONFLICT (principal, hash) DO UPDATE SET condemned_at = NULL, damaged = false,
-          ${anew("pack")}, ${anew("at")}, ${anew("stored")}, ${anew("size")}, ${anew("deflated")}`
+      const { inserted, isOneOf, orKept } = PieceRows.make(sql)
 
       return {
         known: (principal, hashes) =>

@@ -1,7 +1,7 @@
 /**
- * Removes checkpoints that are kept no longer, and what none names any more, on any node, one at a time. A piece is condemned first, and deleted a while
- * later where nobody wanted it again: a save that names it meanwhile takes it back, and its commit looks whether it is
- * there. Times are the database's.
+ * Removes checkpoints and artifacts that are kept no longer, and what none names any more, on any node, one at a time.
+ * A piece is condemned first, and deleted a while later where nobody wanted it again: a save that names it meanwhile
+ * takes it back, and its commit looks whether it is there. Times are the database's.
  */
 import { SqlClient } from "@effect/sql"
 import { Duration, Effect, Layer, Option, Schedule } from "effect"
@@ -38,6 +38,8 @@ const condemn = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const grace = Duration.toSeconds(yield* settings.garbageGrace.config)
   const history = Duration.toSeconds(yield* settings.checkpointHistory.config)
+  const retention = Duration.toSeconds(yield* settings.artifactRetention.config)
+  const lifetime = Duration.toSeconds(yield* settings.urlLifetime.config)
   const old = (time: string) => sql`${sql(time)} < now() - make_interval(secs => ${grace})`
 
   const alone = yield* sql<{ locked: boolean }>`SELECT pg_try_advisory_xact_lock(${lock}) AS locked`
@@ -51,6 +53,18 @@ const condemn = Effect.gen(function* () {
       WHERE old.number = old.base AND next.base > old.base
         AND next.created_at < now() - make_interval(secs => ${history})
       LIMIT ${bases}
+    )`
+  // The pieces of such a file are let go as those of a base are.
+  yield* sql`
+    UPDATE object SET ended_at = coalesce((SELECT closed_at FROM session WHERE id = session_id), now())
+    WHERE ended_at IS NULL
+      AND NOT EXISTS (SELECT FROM session WHERE session.id = object.session_id AND closed_at IS NULL)`
+  yield* sql`
+    DELETE FROM object WHERE id IN (
+      SELECT id FROM object WHERE CASE kind
+        WHEN 'artifact' THEN ended_at < now() - make_interval(secs => ${retention})
+        ELSE ended_at IS NOT NULL OR created_at < now() - make_interval(secs => ${lifetime}) END
+      LIMIT ${batch}
     )`
   yield* sql`
     WITH gone AS (

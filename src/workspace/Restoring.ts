@@ -21,17 +21,17 @@ const batchSize = 512 * 1024
 export type Places = ReadonlyMap<PieceHash, Place>
 
 /** Reads pieces as they were when they were kept, or not at all; quickly where those of a pack follow each other. */
-export const reader = (places: Places, store: PackStore["Type"]) => {
+export const reader = (places: Places, store: PackStore["Type"], held = heldPacks) => {
   const packs = new Map<string, Buffer>()
 
   const packOf = (place: Place) =>
     Effect.suspend(() => {
-      const held = packs.get(place.pack)
-      if (held !== undefined) return Effect.succeed(held)
+      const known = packs.get(place.pack)
+      if (known !== undefined) return Effect.succeed(known)
       return Effect.flatMap(store.get(place.pack), (pack) => {
         if (pack === undefined) return new PieceDamaged({ hash: place.hash })
         const [oldest] = packs.keys()
-        if (packs.size === heldPacks && oldest !== undefined) packs.delete(oldest)
+        if (packs.size >= held && oldest !== undefined) packs.delete(oldest)
         packs.set(place.pack, pack)
         return Effect.succeed(pack)
       })

@@ -50,6 +50,8 @@ describe("Presentation", () => {
         "search_files",
         "move_file",
         "delete_file",
+        "upload_archive",
+        "download_archive",
         "git_status",
         "git_diff",
         "git_commit",
@@ -60,6 +62,10 @@ describe("Presentation", () => {
         "typecheck",
         "format",
         "run_checks",
+        "save_artifact",
+        "list_artifacts",
+        "get_artifact",
+        "delete_artifact",
         "session_info",
         "open_session",
         "list_sessions",
@@ -105,7 +111,13 @@ describe("Presentation", () => {
     }
     assert.deepStrictEqual(sessionlessListing.map(withoutSession), listing.map(withoutSession))
     for (const { inputSchema, name } of sessionlessListing) {
-      const needed = name !== "open_session" && name !== "list_sessions"
+      const needed = ![
+        "open_session",
+        "list_sessions",
+        "list_artifacts",
+        "get_artifact",
+        "delete_artifact",
+      ].includes(name)
       assert.strictEqual("session_id" in (inputSchema.properties ?? {}), needed, name)
       assert.strictEqual(inputSchema.required?.includes("session_id"), needed, name)
     }

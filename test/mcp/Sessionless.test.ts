@@ -21,6 +21,8 @@ import { type Listener, Sessions } from "../../src/session/Sessions.ts"
 import * as EventStream from "../support/EventStream.ts"
 import * as Http from "../support/Http.ts"
 import { Registry } from "../../src/tools/Registry.ts"
+import { Objects } from "../../src/workspace/Objects.ts"
+import * as FakeSandbox from "../support/FakeSandbox.ts"
 import * as TestNode from "../support/TestNode.ts"
 import { until } from "../support/Until.ts"
 
@@ -75,6 +77,7 @@ const serve = (run: Run = () => Effect.succeed(answer)) =>
           sessions,
           Layer.succeed(SessionDirectory, directory),
           TestNode.identity(),
+          Layer.succeed(Objects, FakeSandbox.noObjects),
           Layer.succeed(Guard, { objection: () => undefined }),
           Layer.succeed(Principals, { guarded: false, of: () => local }),
           Layer.succeed(Connections, {
@@ -252,9 +255,15 @@ describe("Sessionless", () => {
         result.tools
           .filter(({ inputSchema }: any) => inputSchema.required.includes("session_id") === needed)
           .map(({ name }: any) => name)
-      assert.deepStrictEqual(asking(false), ["open_session", "list_sessions"])
+      assert.deepStrictEqual(asking(false), [
+        "list_artifacts",
+        "get_artifact",
+        "delete_artifact",
+        "open_session",
+        "list_sessions",
+      ])
       assert.include(asking(true), "exec")
-      assert.lengthOf(asking(true), result.tools.length - 2)
+      assert.lengthOf(asking(true), result.tools.length - 5)
     }),
   )
 

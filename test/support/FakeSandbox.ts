@@ -1,13 +1,14 @@
 /** Stand-ins for the boundary below the tools: a sandbox, and what a call knows of its session. */
 import { Effect, Stream } from "effect"
 import { CommandId, type CommandEnd, type CommandSpec } from "../../src/domain/Command.ts"
-import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
+import { ContainerId, NodeId, OperationId, Principal, SessionId } from "../../src/domain/Identity.ts"
 import type { Limits } from "../../src/sandbox/Limits.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import type { SandboxFiles } from "../../src/sandbox/SandboxFiles.ts"
 import type { Template } from "../../src/sandbox/Templates.ts"
 import { SessionCommands } from "../../src/tools/commands/SessionCommands.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
+import type { Objects } from "../../src/workspace/Objects.ts"
 
 const absent = (what: string) => () => Effect.dieMessage(`${what} is no part of this test`)
 
@@ -42,6 +43,8 @@ export const make = (
     grep: absent("files.grep"),
     watch: absent("files.watch")(),
     changes: absent("files.changes"),
+    pack: () => Stream.dieMessage("files.pack is no part of this test"),
+    unpack: absent("files.unpack"),
     snapshot: absent("files.snapshot"),
     restore: absent("files.restore"),
     ...given.files,
@@ -113,6 +116,21 @@ const template: Template = {
   pool: { least: 0, most: 0 },
 }
 
+/** Nothing is kept beside the workspace. */
+export const noObjects: Objects["Type"] = {
+  save: absent("objects.save"),
+  artifact: absent("objects.artifact"),
+  list: absent("objects.list"),
+  remove: absent("objects.remove"),
+  upload: absent("objects.upload"),
+  contents: () => Stream.dieMessage("objects.contents is no part of this test"),
+  allowed: absent("objects.allowed"),
+  receiver: absent("objects.receiver"),
+  url: absent("objects.url"),
+  uploadUrl: absent("objects.uploadUrl"),
+  limit: 1000,
+}
+
 /** A call on the owner's side whose session has this sandbox. */
 export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   log: () => undefined,
@@ -120,6 +138,9 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   ask: () => Effect.dieMessage("nobody is asked"),
   operation: OperationId.make("o_1"),
   session: { id: SessionId.make(`s_${"0".repeat(32)}`), name: null, epoch: 1 },
+  principal: Principal.make("local"),
+  base: "http://localhost",
+  objects: noObjects,
   ownerNode: NodeId.make("owner"),
   edgeNode: NodeId.make("edge"),
   limits,

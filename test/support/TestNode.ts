@@ -11,7 +11,9 @@ import { SessionRows } from "../../src/session/SessionRows.ts"
 import { Registry } from "../../src/tools/Registry.ts"
 import { CheckpointRows } from "../../src/workspace/CheckpointRows.ts"
 import { Checkpoints } from "../../src/workspace/Checkpoints.ts"
+import { Objects } from "../../src/workspace/Objects.ts"
 import * as PostgresPacks from "../../src/workspace/PostgresPacks.ts"
+import { SignedUrls } from "../../src/workspace/SignedUrls.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
 type Values = Readonly<Record<string, string>>
@@ -61,6 +63,8 @@ export const both = (values: Values = {}) =>
   sandboxes.pipe(
     Layer.provideMerge(Registry.layer),
     Layer.provideMerge(Checkpoints.layer),
+    Layer.provideMerge(Objects.layer),
+    Layer.provideMerge(SignedUrls.layer),
     Layer.provideMerge(SessionRows.layer),
     Layer.provideMerge(CheckpointRows.layer),
     Layer.provideMerge(PostgresPacks.layer),

@@ -1,11 +1,12 @@
 /** What a tool is told of its session, where a bench calls its handler with a sandbox and nothing else. */
-import { Effect } from "effect"
-import { NodeId, OperationId, randomId, SessionId } from "../../../src/domain/Identity.ts"
+import { Effect, Stream } from "effect"
+import { NodeId, OperationId, Principal, randomId, SessionId } from "../../../src/domain/Identity.ts"
 import { Limits } from "../../../src/sandbox/Limits.ts"
 import type { Sandbox } from "../../../src/sandbox/Sandbox.ts"
 import { Templates } from "../../../src/sandbox/Templates.ts"
 import { SessionCommands } from "../../../src/tools/commands/SessionCommands.ts"
 import type { OwnerCall } from "../../../src/tools/Tool.ts"
+import type { Objects } from "../../../src/workspace/Objects.ts"
 
 /** Gives a call each time, under an operation of its own. */
 export const callsOf = (sandbox: Sandbox) =>
@@ -13,11 +14,15 @@ export const callsOf = (sandbox: Sandbox) =>
     const limits = yield* Limits
     const { standard: template } = yield* Templates
     const node = NodeId.make("bench")
+    const principal = Principal.make("bench")
     const session = { id: SessionId.make(yield* randomId("s_")), name: null, epoch: 1 }
     const commands = new SessionCommands()
     return Effect.map(randomId("o_"), (id): OwnerCall => ({
       operation: OperationId.make(id),
       session,
+      principal,
+      base: "",
+      objects: none,
       ownerNode: node,
       edgeNode: node,
       limits,
@@ -35,3 +40,17 @@ export const callsOf = (sandbox: Sandbox) =>
       sandbox: Effect.succeed(sandbox),
     }))
   })
+
+const absent = () => Effect.dieMessage("a bench keeps no files")
+
+const none: Objects["Type"] = {
+  save: absent,
+  artifact: absent,
+  list: absent,
+  remove: absent,
+  upload: absent,
+  contents: () => Stream.die("a bench keeps no files"),
+  allowed: absent,
+  receiver: absent,
+  limit: 0,
+}

@@ -7,6 +7,7 @@
  * that it gives up; the agent ends its own when all is said, also where the operation failed.
  */
 import { Schema } from "effect"
+import type { Pack, Unpack } from "../archive/ArchiveProtocol.ts"
 
 /** Up to `length` bytes from `offset`, on the channel. */
 export interface Read {
@@ -163,6 +164,8 @@ export type FileOperation =
   | Changes
   | Snapshot
   | Restore
+  | Pack
+  | Unpack
 
 const Count = Schema.NonNegativeInt
 const Path = Schema.String.pipe(Schema.maxLength(8192))

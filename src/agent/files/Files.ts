@@ -1,4 +1,5 @@
 /** Does what a node asks of the files of the sandbox, and answers each request once. */
+import * as Archives from "../archive/Archives.ts"
 import type { Channels } from "../Channels.ts"
 import * as Contents from "./Contents.ts"
 import type { FileRefusal } from "../../domain/SandboxError.ts"
@@ -102,10 +103,23 @@ export class Files {
         return this.snapshots.snapshot(request, transfer!)
       case "restore":
         return this.snapshots.restore(request, transfer!)
+      case "pack":
+        return Archives.pack(workspace, request, transfer!)
+      case "unpack":
+        return Archives.unpack(workspace, request, transfer!)
     }
   }
 }
 
-const streamed = new Set<FileOperation["op"]>(["read", "readLines", "write", "append", "snapshot", "restore"])
+const streamed = new Set<FileOperation["op"]>([
+  "read",
+  "readLines",
+  "write",
+  "append",
+  "snapshot",
+  "restore",
+  "pack",
+  "unpack",
+])
 
 const isStreamed = ({ op }: FileOperation) => streamed.has(op)

@@ -126,7 +126,8 @@ const present = (place: Place) => {
   return { ...place, folder, stats }
 }
 
-const folderAt = ({ handle, stats }: Place) => {
+/** The folder that a path leads to. */
+export const folderAt = ({ handle, stats }: Place) => {
   if (handle === undefined || stats === undefined) throw new Refusal("missing")
   if (!stats.isDirectory()) throw new Refusal("not_a_directory")
   return handle

@@ -16,7 +16,7 @@ interface Slot {
 /** Both directions of one operation's channel. */
 export class Transfer {
   private readonly channel: Channel
-  private chunks: Array<Uint8Array> = []
+  private came: Array<Uint8Array> = []
   private ended = false
   private unwanted = false
   private wake = () => {}
@@ -31,7 +31,7 @@ export class Transfer {
     this.channel = channels.open(id, {
       data: (chunk) => {
         if (this.unwanted) return this.channel.consume(chunk.length)
-        this.chunks.push(chunk)
+        this.came.push(chunk)
         this.wake()
       },
       end: () => {
@@ -43,16 +43,21 @@ export class Transfer {
     })
   }
 
-  /** Hands every chunk that comes to `take`, and gives leave for more once it is done with it. */
-  async receive(take: (chunk: Uint8Array) => Promise<void>) {
+  /** The chunks that come: whoever asks for one is done with the one before. */
+  async *chunks() {
     for (;;) {
-      const chunk = this.chunks.shift()
+      const chunk = this.came.shift()
       if (chunk !== undefined) {
-        await take(chunk)
+        yield chunk
         this.channel.consume(chunk.length)
       } else if (this.ended) return
       else await new Promise<void>((resolve) => (this.wake = resolve))
     }
+  }
+
+  /** Hands every chunk that comes to `take`. */
+  async receive(take: (chunk: Uint8Array) => Promise<void>) {
+    for await (const chunk of this.chunks()) await take(chunk)
   }
 
   /** Sends bytes, and waits until more may be sent. A node that has gone ends the operation. */
@@ -84,8 +89,8 @@ export class Transfer {
   /** Nothing more is sent, and what still comes is dropped. */
   finish() {
     this.unwanted = true
-    for (const chunk of this.chunks) this.channel.consume(chunk.length)
-    this.chunks = []
+    for (const chunk of this.came) this.channel.consume(chunk.length)
+    this.came = []
     this.channel.end()
   }
 }
