@@ -52,5 +52,7 @@ const none: Objects["Type"] = {
   contents: () => Stream.die("a bench keeps no files"),
   allowed: absent,
   receiver: absent,
+  url: absent,
+  uploadUrl: absent,
   limit: 0,
 }
