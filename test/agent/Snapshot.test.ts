@@ -8,6 +8,7 @@ import {
   mkdirSync,
   renameSync,
   rmSync,
+  type Stats,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -170,7 +171,7 @@ layer(LocalFiles.layer, { excludeTestServices: true, timeout: "30 seconds" })("A
 })
 
 describe("Stamps", () => {
-  const stats = { ctimeMs: 1000, ino: 5, size: 10 } as ReturnType<typeof lstatSync> & object
+  const stats = { ctimeMs: 1000, ino: 5, size: 10 } as Stats
 
   it("do not trust what was looked at in the tick in which it changed", () => {
     for (const [time, expected] of [
