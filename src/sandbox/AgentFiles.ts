@@ -147,12 +147,14 @@ const performing =
             : Effect.fail(new FileError({ path: pathOf(operation, failure), reason: failure })),
       )
 
+    const silence = nonsense(`it does not answer ${operation.op}`)
+
     const patiently: Patiently = (work) =>
       Effect.flatten(
         Effect.timeoutTo(work, {
           duration: patience,
           onSuccess: Effect.succeed,
-          onTimeout: () => nonsense(`it does not answer ${operation.op}`),
+          onTimeout: () => silence,
         }),
       )
 
@@ -175,7 +177,7 @@ const performing =
             send === undefined
               ? Effect.void
               : Effect.raceFirst(line.send(send, patiently), Fiber.await(answer))
-          const received = line.receive(limit, receive, nonsense, patiently)
+          const received = line.receive(limit, receive, nonsense, silence)
           yield* Effect.raceFirst(Effect.zipRight(sent, received), lost)
           return yield* isShort ? Fiber.join(answer) : patiently(Fiber.join(answer))
         }),
@@ -214,15 +216,24 @@ class Line {
     if (this.channel.waiting === 0) resume(Effect.void)
   })
 
-  /** Until the agent has said all. */
+  /** Until the agent has said all. Whether it falls silent is asked now and then: a timer for each piece costs more than it. */
   receive(
     limit: number,
     take: Transfer<never>["receive"],
     nonsense: (why: string) => Effect.Effect<never, SandboxLost>,
-    patiently: Patiently,
+    silence: Effect.Effect<never, SandboxLost>,
   ): Effect.Effect<void, SandboxLost> {
     let left = limit
-    const piece = patiently(Queue.takeBetween(this.chunks, 1, 1024))
+    /** Pieces that came; waiting for the next one is what takes long. */
+    let came = 0
+    let waits = false
+    const piece = Effect.suspend(() => {
+      waits = true
+      return Effect.tap(Queue.takeBetween(this.chunks, 1, 1024), () => {
+        came++
+        waits = false
+      })
+    })
     const next: Effect.Effect<void, SandboxLost> = Effect.flatMap(piece, (came) => {
       const pieces = Chunk.filter(came, (piece) => piece !== undefined)
       const bytes = Chunk.reduce(pieces, 0, (sum, { length }) => sum + length)
@@ -235,7 +246,11 @@ class Line {
         return pieces.length < came.length ? Effect.void : next
       })
     })
-    return next
+    const watch: Effect.Effect<never, SandboxLost> = Effect.suspend(() => {
+      const before = waits ? came : undefined
+      return Effect.flatMap(Effect.sleep(patience), () => (waits && came === before ? silence : watch))
+    })
+    return Effect.raceFirst(next, watch)
   }
 }
 

@@ -1,5 +1,5 @@
 /** The files of a manifest as records for an agent, each piece checked by its hash. */
-import { Effect, Schema, Stream } from "effect"
+import { Chunk, Effect, Schema, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { inflateRawSync } from "node:zlib"
 import { headerSize, jsonRecord, Kind, recordOf } from "../agent/snapshot/Records.ts"
@@ -17,6 +17,9 @@ const heldPacks = 6
 
 /** Bytes that are sent at a time, about. */
 const batchSize = 512 * 1024
+
+/** Bytes that are worth a write of their own. */
+const large = 64 * 1024
 
 export type Places = ReadonlyMap<PieceHash, Place>
 
@@ -69,10 +72,27 @@ export const records = (
       Effect.fnUntraced(function* (steps) {
         const pieces: Array<Uint8Array> = []
         for (const step of steps) pieces.push(...(yield* recordsOf(step)))
-        return Buffer.concat(pieces)
+        return Chunk.fromIterable(together(pieces))
       }),
     ),
+    // The next ones are read and checked while these are on their way.
+    Stream.buffer({ capacity: 1 }),
+    Stream.flattenChunks,
   )
+}
+
+/** Small pieces as one; a large one is not copied. */
+const together = function* (pieces: ReadonlyArray<Uint8Array>): Generator<Uint8Array> {
+  let small: Array<Uint8Array> = []
+  for (const piece of pieces) {
+    if (piece.length < large) small.push(piece)
+    else {
+      yield Buffer.concat(small)
+      yield piece
+      small = []
+    }
+  }
+  if (small.length > 0) yield Buffer.concat(small)
 }
 
 const contents = (stored: Buffer, { deflated, size }: Place) => {
@@ -97,11 +117,11 @@ const stepsOf = function* (manifest: Manifest, places: Places): Generator<Step> 
   }
   const order = (file: FileEntry) => places.get(file.pieces[0]!)
   const ordered = files
-    .map((file) => ({ file, place: order(file) }))
-    .sort(
-      (a, b) =>
-        (a.place?.pack ?? "").localeCompare(b.place?.pack ?? "") || (a.place?.at ?? 0) - (b.place?.at ?? 0),
-    )
+    .map((file) => {
+      const { pack = "", at = 0 } = order(file) ?? {}
+      return { file, pack, at }
+    })
+    .sort((a, b) => (a.pack === b.pack ? a.at - b.at : a.pack < b.pack ? -1 : 1))
   for (const { file } of ordered) {
     const { pieces, ...entry } = file
     yield { kind: "entry", entry }

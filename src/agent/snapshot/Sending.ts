@@ -15,10 +15,11 @@ import {
   type Stats,
 } from "node:fs"
 import { posix } from "node:path"
-import { nameOf } from "../files/Names.ts"
+import { isPlain, nameOf } from "../files/Names.ts"
 import { codeOf, Refusal } from "../files/Refusal.ts"
 import { Slices } from "../files/Slices.ts"
 import { at, join } from "../files/Workspace.ts"
+import { lookIn } from "../Kernel.ts"
 import { extents, openReadable, sumOf } from "./Reading.ts"
 import { Kind } from "./Records.ts"
 import type { RecordWriter } from "./RecordWriter.ts"
@@ -132,7 +133,11 @@ export class Sending {
       const text = nameOf(name)
       const inner = join(path, text)
       if (this.excluded.has(inner)) continue
-      if (await this.entry(folder, text, inner, depth, noted)) there.add(text)
+      const isThere =
+        this.isAsNoted(folder, text, noted?.get(text)) ||
+        (await this.entry(folder, text, inner, depth, noted))
+      if (isThere) there.add(text)
+      if (there.size % 256 === 0) await this.slices.pause()
     }
     for (const name of noted?.keys() ?? []) {
       if (!there.has(name)) await this.gone(join(path, name), name, noted)
@@ -199,6 +204,17 @@ export class Sending {
     }
     await this.slices.pause()
     return isThere
+  }
+
+  /** All that most entries need. */
+  private isAsNoted(folder: Folder, name: string, known: Stamp | undefined) {
+    if (this.trust === "nothing" || known === undefined || known.inner !== undefined || !isPlain(name))
+      return false
+    const look = lookIn(folder.fd, name)
+    if (look === undefined || !isSame(known, look) || this.linked.has(look.ino)) return false
+    if (this.trust === "contents" && look.size >= page) return false
+    this.count()
+    return true
   }
 
   /** A file needs not be sent again. */

@@ -33,6 +33,9 @@ export interface Stamp {
 
 export type Folder = Map<string, Stamp>
 
+/** At a file or link. */
+export type Look = Pick<Stats, "ctimeMs" | "ino" | "size">
+
 export class Stamps {
   /** Another agent's cursors mean nothing here. */
   private readonly life = randomBytes(8).toString("hex")
@@ -84,7 +87,7 @@ export class Stamps {
   }
 
   /** Notes a file or link that was sent, looked at with `stats` at `time`, before its bytes were read. */
-  file(within: Folder | undefined, name: string, { ctimeMs, ino, size }: Stats, time: number, sum: number) {
+  file(within: Folder | undefined, name: string, { ctimeMs, ino, size }: Look, time: number, sum: number) {
     const changed = ctimeMs < time - tick ? ctimeMs : NaN
     this.note(within, name, { changed, inode: ino, size, sum, mode: 0, inner: undefined })
   }
@@ -117,7 +120,7 @@ export class Stamps {
 }
 
 /** Whether a file or link is as it was when it was noted. */
-export const isSame = (stamp: Stamp | undefined, { ctimeMs, ino, size }: Stats) =>
+export const isSame = (stamp: Stamp | undefined, { ctimeMs, ino, size }: Look) =>
   stamp !== undefined &&
   stamp.inner === undefined &&
   stamp.changed === ctimeMs &&
