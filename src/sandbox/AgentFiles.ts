@@ -2,10 +2,11 @@
  * Files by the agent inside the container, so that no path reaches the node. What the agent says is decoded and
  * bounded here; one that sends more than was asked for costs its sandbox.
  */
-import { type Cause, Chunk, Effect, Fiber, Queue, Schema, Stream, Take } from "effect"
+import { type Cause, Chunk, Duration, Effect, Fiber, Queue, Schema, Stream, Take } from "effect"
 import type { Channel } from "../agent/Channel.ts"
 import * as Protocol from "../agent/files/FileProtocol.ts"
 import { FileError, type FileRefusal, type SandboxLost } from "../domain/SandboxError.ts"
+import { milliseconds } from "../domain/Monotonic.ts"
 import type { AgentLink } from "./AgentLink.ts"
 import { Chunks } from "./Chunks.ts"
 import type { SandboxFiles } from "./SandboxFiles.ts"
@@ -216,7 +217,7 @@ class Line {
     if (this.channel.waiting === 0) resume(Effect.void)
   })
 
-  /** Until the agent has said all. Whether it falls silent is asked now and then: a timer for each piece costs more than it. */
+  /** Until the agent has said all. One timer watches whether it falls silent: one for each piece costs more than the piece. */
   receive(
     limit: number,
     take: Transfer<never>["receive"],
@@ -224,14 +225,12 @@ class Line {
     silence: Effect.Effect<never, SandboxLost>,
   ): Effect.Effect<void, SandboxLost> {
     let left = limit
-    /** Pieces that came; waiting for the next one is what takes long. */
-    let came = 0
-    let waits = false
-    const piece = Effect.suspend(() => {
-      waits = true
+    /** In milliseconds; none while nothing is waited for. */
+    let waitsSince: number | undefined
+    const piece = Effect.flatMap(milliseconds, (now) => {
+      waitsSince = now
       return Effect.tap(Queue.takeBetween(this.chunks, 1, 1024), () => {
-        came++
-        waits = false
+        waitsSince = undefined
       })
     })
     const next: Effect.Effect<void, SandboxLost> = Effect.flatMap(piece, (came) => {
@@ -246,9 +245,9 @@ class Line {
         return pieces.length < came.length ? Effect.void : next
       })
     })
-    const watch: Effect.Effect<never, SandboxLost> = Effect.suspend(() => {
-      const before = waits ? came : undefined
-      return Effect.flatMap(Effect.sleep(patience), () => (waits && came === before ? silence : watch))
+    const watch: Effect.Effect<never, SandboxLost> = Effect.flatMap(milliseconds, (now) => {
+      const left = (waitsSince ?? now) + Duration.toMillis(patience) - now
+      return left > 0 ? Effect.zipRight(Effect.sleep(left), watch) : silence
     })
     return Effect.raceFirst(next, watch)
   }

@@ -44,11 +44,8 @@ export const reader = (places: Places, store: PackStore["Type"]) => {
     const place = places.get(hash)
     if (place === undefined) return yield* new PieceDamaged({ hash })
     const pack = yield* packOf(place)
-    const data = contents(pack.subarray(place.at, place.at + place.stored), place)
-    if (data === undefined || createHash("sha256").update(data).digest("hex") !== hash) {
-      return yield* new PieceDamaged({ hash })
-    }
-    return data
+    const data = contentsOf(pack, place)
+    return data ?? (yield* new PieceDamaged({ hash }))
   })
 }
 
@@ -95,7 +92,13 @@ const together = function* (pieces: ReadonlyArray<Uint8Array>): Generator<Uint8A
   if (small.length > 0) yield Buffer.concat(small)
 }
 
-const contents = (stored: Buffer, { deflated, size }: Place) => {
+/** A piece out of its pack; undefined where it is not what was put there. */
+export const contentsOf = (pack: Buffer, { hash, at, stored, deflated, size }: Place) => {
+  const data = inflated(pack.subarray(at, at + stored), deflated, size)
+  return data !== undefined && createHash("sha256").update(data).digest("hex") === hash ? data : undefined
+}
+
+const inflated = (stored: Buffer, deflated: boolean, size: number) => {
   if (!deflated) return stored
   try {
     return inflateRawSync(stored, { maxOutputLength: Math.max(size, 1) })

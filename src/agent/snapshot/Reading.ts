@@ -37,7 +37,7 @@ const scratch = Buffer.allocUnsafeSlow(256 * 1024)
 export const sumOf = async (fd: number, stats: Stats, slices: Slices) => {
   let sum = 0
   for (const { from, to, isHole } of extents(fd, stats)) {
-    for (let position = from; !isHole && position < to;) {
+    for (let position = isHole ? to : from; position < to;) {
       const read = readSync(fd, scratch, 0, Math.min(scratch.length, to - position), position)
       if (read === 0) return undefined
       sum = crc32(scratch.subarray(0, read), sum)

@@ -266,7 +266,7 @@ export class Sending {
   private async bytes(fd: number, stats: Stats) {
     for (const { from, to, isHole } of extents(fd, stats)) {
       if (isHole) await this.writer.json(Kind.hole, { bytes: to - from })
-      for (let position = from; !isHole && position < to;) {
+      for (let position = isHole ? to : from; position < to;) {
         const read = await this.writer.data(fd, position, to - position)
         if (read === 0) return position
         position += read
