@@ -148,7 +148,7 @@ const performing =
             : Effect.fail(new FileError({ path: pathOf(operation, failure), reason: failure })),
       )
 
-    const silence = nonsense(`it does not answer ${operation.op}`)
+    const silence = Effect.suspend(() => nonsense(`it does not answer ${operation.op}`))
 
     const patiently: Patiently = (work) =>
       Effect.flatten(

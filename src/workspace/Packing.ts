@@ -26,7 +26,7 @@ export interface Pack {
   readonly data: Buffer
 }
 
-export interface Packing {
+interface Packing {
   /** Takes pieces, and keeps those that are new. */
   readonly add: (pieces: ReadonlyArray<Piece>) => Effect.Effect<void, StoreFailed | Unavailable>
   /** Writes what is left, unless it is small and goes with the rows; gives the places of all that are new. */

@@ -31,6 +31,7 @@ const ofSize = (store: string, files: number, most: number) =>
     const session = yield* Session.make
     yield* Session.fill(sandbox, files, 1024)
     yield* session.save(sandbox)
+    const first = yield* session.stored
     const timed = (change: boolean, knows?: "saved" | "nothing") =>
       Effect.gen(function* () {
         if (change) yield* sandbox.files.write("/workspace/0/7", randomBytes(1024))
@@ -44,6 +45,8 @@ const ofSize = (store: string, files: number, most: number) =>
     const before = yield* session.stored
     const changed = yield* Effect.replicateEffect(timed(true), rounds)
     const after = yield* session.stored
+    yield* Effect.replicateEffect(timed(true), 100 - 10 - rounds)
+    const hundred = yield* session.stored
     const unchanged = yield* Effect.replicateEffect(timed(false), rounds)
     const isLargest = files === sizes.at(-1)?.files
     const sent = isLargest ? yield* Effect.replicateEffect(timed(true, "nothing"), 5) : []
@@ -70,6 +73,12 @@ const ofSize = (store: string, files: number, most: number) =>
         unit: "B",
         ours: (after - before) / rounds,
         n: rounds,
+      }),
+      row({
+        name: `stored after 100 edits of one file, ${files} files, ${store}`,
+        unit: "x the first save",
+        ours: hundred / first,
+        n: 100,
       }),
     ]
   })

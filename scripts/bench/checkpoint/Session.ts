@@ -42,11 +42,12 @@ export const make = Effect.gen(function* () {
         return saved.checkpoint !== undefined
       }),
     restore: (sandbox: Sandbox) => checkpoints.restore(principal, id, place.number, sandbox),
-    /** Bytes in the store of what was saved for it. */
+    /** Bytes of what was saved for it: contents in the store, and what checkpoints say of them. */
     stored: Effect.map(
       sql<{ bytes: number }>`
-        SELECT coalesce(sum(size), 0)::int AS bytes FROM pack
-        WHERE id IN (SELECT pack FROM piece WHERE principal = ${principal})`,
+        SELECT (SELECT coalesce(sum(size), 0) FROM pack
+            WHERE id IN (SELECT pack FROM piece WHERE principal = ${principal}))::int
+          + (SELECT coalesce(sum(octet_length(changes)), 0) FROM checkpoint WHERE session_id = ${id})::int AS bytes`,
       ([row]) => row?.bytes ?? 0,
     ),
   }

@@ -48,7 +48,7 @@ interface Folder {
  * What need not be sent again: nothing; what has the times that it had; or only what has the same bytes too, for it may
  * have been written through a mapping, which times do not show, and what would have told of it is lost.
  */
-export type Trust = "nothing" | "times" | "contents"
+type Trust = "nothing" | "times" | "contents"
 
 export class Sending {
   private readonly writer: RecordWriter

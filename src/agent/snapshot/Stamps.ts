@@ -4,8 +4,8 @@
  *
  * A program can set a file's times, but not that of its last change (ctime), which every change of its bytes, its
  * permissions or its times moves on. The kernel's clock for it ticks: a file that changed at the very tick in which it
- * was read may change again and look the same, so of such a file nothing is noted. A mapping of a file is written to
- * without a trace; hence `sum`.
+ * was read may change again and look the same, so of such a file nothing is noted. Through a mapping, a file is written
+ * to without a trace; hence `sum`.
  */
 import { randomBytes } from "node:crypto"
 import type { Stats } from "node:fs"
@@ -34,7 +34,7 @@ export interface Stamp {
 export type Folder = Map<string, Stamp>
 
 /** At a file or link. */
-export type Look = Pick<Stats, "ctimeMs" | "ino" | "size">
+type Look = Pick<Stats, "ctimeMs" | "ino" | "size">
 
 export class Stamps {
   /** Another agent's cursors mean nothing here. */
