@@ -169,14 +169,16 @@ export class MarkFinder {
   /** The end of what may not be beginnings of marks, a few that broke off and one more, before `end`. */
   private whole(rest: Buffer, end: number) {
     let at = end
-    for (let marks = 0; marks < 4; marks++) at -= this.beginning(rest.subarray(0, at))
+    for (let marks = 0; marks < 4; marks++) at -= this.beginning(rest, at)
     return at
   }
 
-  /** How many bytes at the end may be the beginning of a mark. */
-  private beginning(rest: Buffer) {
-    for (let size = Math.min(secretSize - 1, rest.length); size > 0; size--) {
-      if (rest.subarray(rest.length - size).equals(this.secret.subarray(0, size))) return size
+  /** How many bytes before `end` may be the beginning of a mark. It is asked of every chunk: nothing is made for it. */
+  private beginning(rest: Buffer, end: number) {
+    for (let size = Math.min(secretSize - 1, end); size > 0; size--) {
+      let same = 0
+      while (same < size && rest[end - size + same] === this.secret[same]) same++
+      if (same === size) return size
     }
     return 0
   }

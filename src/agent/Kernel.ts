@@ -13,6 +13,7 @@ const wait4 = libc.func("int wait4(int, uint8_t *, int, uint8_t *)")
 const prlimit = libc.func("int prlimit(int, int, uint8_t *, uint8_t *)")
 const fcntl = libc.func("int fcntl(int, int, int)")
 const lseek = libc.func("int64 lseek(int, int64, int)")
+const statx = libc.func("int statx(int, const char *, int, uint, uint32_t *)")
 const ioctl = libc.func("int ioctl(int, ulong, uint8_t *)")
 const posixSpawn = libc.func(
   "int posix_spawn(uint8_t *, const char *, uint8_t *, uint8_t *, const char **, const char **)",
@@ -161,4 +162,19 @@ export const nextData = (file: number, position: number): number | undefined => 
 export const nextHole = (file: number, position: number): number | undefined => {
   const found = Number(lseek(file, position, SEEK_HOLE))
   return found >= 0 ? found : undefined
+}
+
+const AT_SYMLINK_NOFOLLOW = 0x100
+const STATX_BASIC_STATS = 0x7ff
+const found = new Uint32Array(64)
+
+/**
+ * What stands in an open folder under a name that is its own bytes, and how it was when; undefined where nothing does.
+ * A quarter of what `lstat` costs by way of `/proc/self/fd`.
+ */
+export const lookIn = (folder: number, name: string) => {
+  if (statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, found) !== 0) return undefined
+  const whole = (at: number) => found[at]! + found[at + 1]! * 2 ** 32
+  // As Node has it.
+  return { ino: whole(8), size: whole(10), ctimeMs: whole(24) * 1000 + found[26]! / 1e6 }
 }

@@ -17,6 +17,7 @@ import { checkpoints } from "./migrations/0006_checkpoints.ts"
 import { linkKeys } from "./migrations/0007_link_keys.ts"
 import { damaged } from "./migrations/0008_damaged.ts"
 import { artifacts } from "./migrations/0010_artifacts.ts"
+import { compaction } from "./migrations/0011_compaction.ts"
 import * as PreparedPool from "./PreparedPool.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
@@ -115,6 +116,7 @@ const migrate = exclusively(
       "0007_link_keys": linkKeys,
       "0008_damaged": damaged,
       "0010_artifacts": artifacts,
+      "0011_compaction": compaction,
     }),
   }),
 )

@@ -2,11 +2,12 @@
  * Files by the agent inside the container, so that no path reaches the node. What the agent says is decoded and
  * bounded here; one that sends more than was asked for costs its sandbox.
  */
-import { type Cause, Chunk, Effect, Fiber, Queue, Schema, Stream, Take } from "effect"
+import { type Cause, Chunk, Duration, Effect, Fiber, Queue, Schema, Stream, Take } from "effect"
 import { type Pack, PackReply, UnpackReply } from "../agent/archive/ArchiveProtocol.ts"
 import type { Channel } from "../agent/Channel.ts"
 import * as Protocol from "../agent/files/FileProtocol.ts"
 import { FileError, type FileRefusal, type SandboxLost } from "../domain/SandboxError.ts"
+import { milliseconds } from "../domain/Monotonic.ts"
 import type { AgentLink } from "./AgentLink.ts"
 import { Chunks } from "./Chunks.ts"
 import type { SandboxFiles } from "./SandboxFiles.ts"
@@ -168,12 +169,14 @@ const performing =
             : Effect.fail(new FileError({ path: pathOf(operation, failure), reason: failure })),
       )
 
+    const silence = Effect.suspend(() => nonsense(`it does not answer ${operation.op}`))
+
     const patiently: Patiently = (work) =>
       Effect.flatten(
         Effect.timeoutTo(work, {
           duration: patience,
           onSuccess: Effect.succeed,
-          onTimeout: () => nonsense(`it does not answer ${operation.op}`),
+          onTimeout: () => silence,
         }),
       )
 
@@ -196,7 +199,7 @@ const performing =
             send === undefined
               ? Effect.void
               : Effect.raceFirst(line.send(send, patiently), Fiber.await(answer))
-          const received = line.receive(limit, receive, nonsense, patiently)
+          const received = line.receive(limit, receive, nonsense, silence)
           yield* Effect.raceFirst(Effect.zipRight(sent, received), lost)
           return yield* isShort ? Fiber.join(answer) : patiently(Fiber.join(answer))
         }),
@@ -235,15 +238,22 @@ class Line {
     if (this.channel.waiting === 0) resume(Effect.void)
   })
 
-  /** Until the agent has said all. */
+  /** Until the agent has said all. One timer watches whether it falls silent: one for each piece costs more than the piece. */
   receive(
     limit: number,
     take: Transfer<never>["receive"],
     nonsense: (why: string) => Effect.Effect<never, SandboxLost>,
-    patiently: Patiently,
+    silence: Effect.Effect<never, SandboxLost>,
   ): Effect.Effect<void, SandboxLost> {
     let left = limit
-    const piece = patiently(Queue.takeBetween(this.chunks, 1, 1024))
+    /** In milliseconds; none while nothing is waited for. */
+    let waitsSince: number | undefined
+    const piece = Effect.flatMap(milliseconds, (now) => {
+      waitsSince = now
+      return Effect.tap(Queue.takeBetween(this.chunks, 1, 1024), () => {
+        waitsSince = undefined
+      })
+    })
     const next: Effect.Effect<void, SandboxLost> = Effect.flatMap(piece, (came) => {
       const pieces = Chunk.filter(came, (piece) => piece !== undefined)
       const bytes = Chunk.reduce(pieces, 0, (sum, { length }) => sum + length)
@@ -256,7 +266,11 @@ class Line {
         return pieces.length < came.length ? Effect.void : next
       })
     })
-    return next
+    const watch: Effect.Effect<never, SandboxLost> = Effect.flatMap(milliseconds, (now) => {
+      const left = (waitsSince ?? now) + Duration.toMillis(patience) - now
+      return left > 0 ? Effect.zipRight(Effect.sleep(left), watch) : silence
+    })
+    return Effect.raceFirst(next, watch)
   }
 }
 

@@ -36,7 +36,7 @@ interface OpenFile {
   readonly entry: typeof EntryOf.Type
   readonly pieces: Array<PieceHash | null>
   /** Of the piece that is being filled. */
-  readonly buffer: Buffer
+  buffer: Buffer
   filled: number
   size: number
 }
@@ -51,6 +51,8 @@ export class Assembly {
   private pieces = 0
   /** Characters of paths and of links' targets. */
   private characters = 0
+  /** Memory of whole pieces that nobody needs any more: the collector would have most of the work otherwise. */
+  private readonly spare: Array<Buffer> = []
   private readonly reader = new RecordReader({
     record: (kind, value) => this.record(kind, value),
     data: (bytes) => this.data(bytes),
@@ -67,11 +69,16 @@ export class Assembly {
     this.reader.push(chunk)
   }
 
+  /** They stay as they are until they are given back. */
   take(): ReadonlyArray<Piece> {
     const pieces = this.ready
     this.ready = []
     this.waiting = 0
     return pieces
+  }
+
+  giveBack(pieces: ReadonlyArray<Piece>) {
+    for (const { data } of pieces) if (data.length === pieceSize) this.spare.push(data)
   }
 
   /** Whether the stream may end here; a file that has no end then has gone. */
@@ -100,8 +107,7 @@ export class Assembly {
     if (kind === "directory") this.changes.push({ kind, path, mode })
     else if (kind === "link") this.changes.push({ kind, path, target })
     else {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(pieceSize, size + 1))
-      this.file = { entry, pieces: [], buffer, filled: 0, size: 0 }
+      this.file = { entry, pieces: [], buffer: this.room(size + 1), filled: 0, size: 0 }
     }
   }
 
@@ -153,15 +159,23 @@ export class Assembly {
     file.pieces.push(hash)
   }
 
+  private room(bytes: number) {
+    if (bytes < pieceSize) return Buffer.allocUnsafe(bytes)
+    return this.spare.pop() ?? Buffer.allocUnsafeSlow(pieceSize)
+  }
+
   /** A piece is whole. */
   private close(file: OpenFile) {
-    const data = Buffer.from(file.buffer.subarray(0, file.filled))
+    const data = file.buffer.subarray(0, file.filled)
     file.filled = 0
     if (data.length === pieceSize && isZero(data)) return this.name(file, null)
     const hash = PieceHash.make(createHash("sha256").update(data).digest("hex"), { disableValidation: true })
     this.name(file, hash)
     this.ready.push({ hash, data })
     this.waiting += data.length
+    // The next one may be shorter, by how much the file says.
+    const { size = 0 } = file.entry
+    if (data.length === pieceSize) file.buffer = this.room(Math.max(size - file.size, 0) + 1)
   }
 }
 

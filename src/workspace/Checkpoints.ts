@@ -131,14 +131,17 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
 
         save: Effect.fn("Checkpoints.save")(
           function* (principal, sandbox, template, since) {
-            const packing = Packing.make(store, (hashes) =>
+            const packing = yield* Packing.make(store, (hashes) =>
               Effect.map(
                 rows.known(principal, hashes),
                 (known) => new Set(hashes.filter((hash) => !known.has(hash))),
               ),
             )
             const assembly = new Assembly(maxFile)
-            const keep = Effect.suspend(() => packing.add(assembly.take()))
+            const keep = Effect.suspend(() => {
+              const pieces = assembly.take()
+              return Effect.map(packing.add(pieces), () => assembly.giveBack(pieces))
+            })
             let failure: unknown
             const reply = yield* sandbox.files.snapshot(
               { after: since.cursor ?? null, exclude, maxEntries },
@@ -177,6 +180,7 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
               place: { number, base, cursor: reply.cursor },
             }
           },
+          Effect.scoped,
           Effect.mapError((error) => new NotSaved({ reason: messageOf(error) })),
         ),
 

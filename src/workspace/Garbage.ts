@@ -1,11 +1,13 @@
 /**
  * Removes checkpoints and artifacts that are kept no longer, and what none names any more, on any node, one at a time.
  * A piece is condemned first, and deleted a while later where nobody wanted it again: a save that names it meanwhile
- * takes it back, and its commit looks whether it is there. Times are the database's.
+ * takes it back, and its commit looks whether it is there. So are packs that are empty, and those of which little is
+ * wanted are emptied first. Times are the database's.
  */
 import { SqlClient } from "@effect/sql"
 import { Duration, Effect, Layer, Option, Schedule } from "effect"
 import { settings } from "../Settings.ts"
+import * as Compaction from "./Compaction.ts"
 import { PackStore } from "./PackStore.ts"
 
 /** Rows that are looked at in one step. */
@@ -17,6 +19,8 @@ const lock = 7232
 export interface Collected {
   readonly pieces: number
   readonly packs: number
+  /** Those that were moved out of packs of which little is wanted. */
+  readonly moved: number
   /** There is nothing more to remove now. */
   readonly isAll: boolean
 }
@@ -28,10 +32,11 @@ const bases = 16
 export const collect = Effect.gen(function* () {
   const found = yield* condemn
   if (Option.isNone(found)) return Option.none<Collected>()
-  const { packs, pieces, isAll } = found.value
+  const { packs, pieces, sparse, isAll } = found.value
   // Their rows are gone for good by now: whoever still meant to refer to one is refused.
   yield* (yield* PackStore).remove(packs)
-  return Option.some<Collected>({ pieces, packs: packs.length, isAll })
+  const moved = yield* Compaction.move(sparse)
+  return Option.some<Collected>({ pieces, packs: packs.length, moved, isAll })
 })
 
 const condemn = Effect.gen(function* () {
@@ -83,14 +88,22 @@ const condemn = Effect.gen(function* () {
     DELETE FROM piece WHERE (principal, hash) IN (
       SELECT principal, hash FROM piece WHERE ${old("condemned_at")} LIMIT ${batch} FOR UPDATE SKIP LOCKED
     ) AND condemned_at IS NOT NULL AND NOT ${inUse} RETURNING 1`
+  const isEmpty = sql`NOT EXISTS (SELECT FROM piece WHERE piece.pack = pack.id)`
+  // Whoever wrote one long ago has named it after all.
+  yield* sql`
+    UPDATE pack SET condemned_at = NULL, checked = false WHERE condemned_at IS NOT NULL AND NOT (${isEmpty})`
   const packs = yield* sql<{ id: string }>`
     DELETE FROM pack WHERE id IN (
-      SELECT id FROM pack WHERE ${old("created_at")} AND NOT EXISTS (SELECT FROM piece WHERE piece.pack = pack.id)
-      LIMIT ${batch}
+      SELECT id FROM pack WHERE ${old("condemned_at")} AND ${isEmpty} LIMIT ${batch}
     ) RETURNING id`
+  const sparse = yield* Compaction.claim(grace)
   const left = yield* sql`SELECT 1 FROM base_gone LIMIT 1`
-  const isAll = left.length === 0 && pieces.length < batch && packs.length < batch
-  return Option.some({ pieces: pieces.length, packs: packs.map(({ id }) => id), isAll })
+  const isAll =
+    left.length === 0 &&
+    pieces.length < batch &&
+    packs.length < batch &&
+    sparse.length < Compaction.packsAtOnce
+  return Option.some({ pieces: pieces.length, packs: packs.map(({ id }) => id), sparse, isAll })
 }).pipe((effect) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(effect)))
 
 /** Looks every minute, and at once where there is more. */

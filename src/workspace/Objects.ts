@@ -142,7 +142,7 @@ export class Objects extends Context.Tag("codegen-mcp/workspace/Objects")<
           const { kind, principal, session } = object
           const id = given ?? (yield* newId)
           yield* answering(rows.bounded(principal, session, kind, 0))
-          const packing = Packing.make(store, (hashes) =>
+          const packing = yield* Packing.make(store, (hashes) =>
             Effect.map(
               answering(rows.known(principal, hashes)),
               (known) => new Set(hashes.filter((hash) => !known.has(hash))),
@@ -169,7 +169,7 @@ export class Objects extends Context.Tag("codegen-mcp/workspace/Objects")<
           return yield* Effect.catchTag(find(id), "ArtifactNotFound", () =>
             Effect.dieMessage("what was just kept is gone"),
           )
-        }),
+        }, Effect.scoped),
 
         artifact: (principal, id) =>
           Effect.filterOrFail(

@@ -30,7 +30,7 @@ export class PackStore extends Context.Tag("codegen-mcp/workspace/PackStore")<
   {
     /** Small packs may be kept in their rows instead, written with those that refer to them. */
     readonly takesRows: boolean
-    /** Keeps a pack, durably, and its row. One that no piece refers to goes after a while. */
+    /** Keeps a pack, durably, and its row. One that no piece refers to goes after a while. Its memory is used again. */
     readonly put: (pack: string, data: Buffer) => Effect.Effect<void, StoreFailed>
     /** Undefined where there is none. */
     readonly get: (pack: string) => Effect.Effect<Buffer | undefined, StoreFailed>

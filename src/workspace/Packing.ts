@@ -1,11 +1,10 @@
 /** Puts pieces that nobody has kept yet into packs, compressed where that helps. */
-import { Effect } from "effect"
-import { promisify } from "node:util"
-import { deflateRaw, deflateRawSync } from "node:zlib"
+import { Effect, Fiber } from "effect"
 import type { Unavailable } from "../domain/SessionError.ts"
 import { randomId } from "../domain/Identity.ts"
 import type { Piece } from "./Assembly.ts"
-import type { PieceHash } from "./Manifest.ts"
+import { deflate } from "./Deflate.ts"
+import { type PieceHash, pieceSize } from "./Manifest.ts"
 import { packSize, type PackStore, type StoreFailed } from "./PackStore.ts"
 
 /** Where a piece is kept. */
@@ -27,7 +26,7 @@ export interface Pack {
   readonly data: Buffer
 }
 
-export interface Packing {
+interface Packing {
   /** Takes pieces, and keeps those that are new. */
   readonly add: (pieces: ReadonlyArray<Piece>) => Effect.Effect<void, StoreFailed | Unavailable>
   /** Writes what is left, unless it is small and goes with the rows; gives the places of all that are new. */
@@ -37,27 +36,51 @@ export interface Packing {
   >
 }
 
-/** `unknown` gives those of the hashes of which no place is known. */
-export const make = (
+/**
+ * `unknown` gives those of the hashes of which no place is known. A pack is written while the next one is made; one that
+ * is being written goes with the scope.
+ */
+export const make = Effect.fnUntraced(function* (
   store: PackStore["Type"],
   unknown: (hashes: ReadonlyArray<PieceHash>) => Effect.Effect<ReadonlySet<PieceHash>, Unavailable>,
-): Packing => {
+) {
+  const scope = yield* Effect.scope
   const seen = new Set<PieceHash>()
   const places: Array<Place> = []
-  let waiting: Array<Omit<Place, "pack"> & { readonly data: Buffer }> = []
+  let waiting: Array<Omit<Place, "pack">> = []
+  /** What waits, up to `at`. */
+  let buffer: Buffer = Buffer.alloc(0)
   let at = 0
+  let writing: { readonly done: Fiber.Fiber<void, StoreFailed>; readonly buffer: Buffer } | undefined
+
+  const put = (data: Buffer) => {
+    if (buffer.length < at + data.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(at + data.length, Math.min(4 * buffer.length, largest)))
+      buffer.copy(larger, 0, 0, at)
+      buffer = larger
+    }
+    data.copy(buffer, at)
+    at += data.length
+  }
 
   /** What waits, as a pack whose places are known from now on. */
   const packed = Effect.map(randomId("p_"), (id): Pack => {
-    const data = Buffer.concat(waiting.map(({ data }) => data))
-    for (const { data: _, ...place } of waiting) places.push({ ...place, pack: id })
+    const data = buffer.subarray(0, at)
+    for (const place of waiting) places.push({ ...place, pack: id })
     waiting = []
     at = 0
     return { id, data }
   })
-  const flush = Effect.flatMap(packed, ({ id, data }) => store.put(id, data))
+  const written = Effect.suspend(() => (writing === undefined ? Effect.void : Fiber.join(writing.done)))
+  const flush = Effect.gen(function* () {
+    yield* written
+    const { id, data } = yield* packed
+    const full = buffer
+    buffer = writing?.buffer ?? Buffer.alloc(0)
+    writing = { done: yield* Effect.forkIn(store.put(id, data), scope), buffer: full }
+  })
 
-  return {
+  const packing: Packing = {
     add: Effect.fnUntraced(function* (pieces) {
       const first = pieces.filter(({ hash }) => !seen.has(hash) && seen.add(hash))
       if (first.length === 0) return
@@ -71,49 +94,33 @@ export const make = (
         const kept = deflated ?? data
         waiting.push({
           hash,
-          data: kept,
           at,
           stored: kept.length,
           size: data.length,
           deflated: deflated !== undefined,
         })
-        at += kept.length
+        put(kept)
         if (at >= packSize) yield* flush
       }
     }),
     finish: Effect.gen(function* () {
-      if (waiting.length === 0) return { places, pack: undefined }
-      if (store.takesRows && at <= small) return { pack: yield* packed, places }
-      yield* flush
+      if (waiting.length > 0 && store.takesRows && at <= small) {
+        yield* written
+        return { pack: yield* packed, places }
+      }
+      if (waiting.length > 0) yield* flush
+      yield* written
       return { places, pack: undefined }
     }),
   }
-}
+  return packing
+})
 
-/**
- * Bytes up to which little is made of a pack; also those up to which compressing is done at once, and of the sample that
- * tells whether a larger piece would shrink.
- */
+/** Bytes of a pack, at most. */
+const largest = packSize + pieceSize
+
+/** Bytes up to which little is made of a pack. */
 const small = 16 * 1024
 
 /** Pieces that are kept unasked, at most. */
 const few = 8
-
-/** What compression has to save at least. */
-const worthwhile = 0.9
-
-const options = { level: 1 }
-
-/** Undefined where it does not shrink. */
-const deflate = (data: Buffer): Effect.Effect<Buffer | undefined> => {
-  const shrunk = (whole: Buffer, part: Buffer) => (part.length < whole.length * worthwhile ? part : undefined)
-  if (data.length <= small) return Effect.sync(() => shrunk(data, deflateRawSync(data, options)))
-  const middle = Math.floor((data.length - small) / 2)
-  const sample = data.subarray(middle, middle + small)
-  return shrunk(sample, deflateRawSync(sample, options)) === undefined
-    ? Effect.succeed(undefined)
-    : Effect.map(
-        Effect.promise(() => promisify(deflateRaw)(data, options)),
-        (part) => shrunk(data, part),
-      )
-}

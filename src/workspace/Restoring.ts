@@ -1,5 +1,5 @@
 /** The files of a manifest as records for an agent, each piece checked by its hash. */
-import { Effect, Schema, Stream } from "effect"
+import { Chunk, Effect, Schema, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { inflateRawSync } from "node:zlib"
 import { headerSize, jsonRecord, Kind, recordOf } from "../agent/snapshot/Records.ts"
@@ -17,6 +17,9 @@ const heldPacks = 6
 
 /** Bytes that are sent at a time, about. */
 const batchSize = 512 * 1024
+
+/** Bytes that are worth a write of their own. */
+const large = 64 * 1024
 
 export type Places = ReadonlyMap<PieceHash, Place>
 
@@ -41,11 +44,8 @@ export const reader = (places: Places, store: PackStore["Type"], held = heldPack
     const place = places.get(hash)
     if (place === undefined) return yield* new PieceDamaged({ hash })
     const pack = yield* packOf(place)
-    const data = contents(pack.subarray(place.at, place.at + place.stored), place)
-    if (data === undefined || createHash("sha256").update(data).digest("hex") !== hash) {
-      return yield* new PieceDamaged({ hash })
-    }
-    return data
+    const data = contentsOf(pack, place)
+    return data ?? (yield* new PieceDamaged({ hash }))
   })
 }
 
@@ -69,13 +69,36 @@ export const records = (
       Effect.fnUntraced(function* (steps) {
         const pieces: Array<Uint8Array> = []
         for (const step of steps) pieces.push(...(yield* recordsOf(step)))
-        return Buffer.concat(pieces)
+        return Chunk.fromIterable(together(pieces))
       }),
     ),
+    // The next ones are read and checked while these are on their way.
+    Stream.buffer({ capacity: 1 }),
+    Stream.flattenChunks,
   )
 }
 
-const contents = (stored: Buffer, { deflated, size }: Place) => {
+/** Small pieces as one; a large one is not copied. */
+const together = function* (pieces: ReadonlyArray<Uint8Array>): Generator<Uint8Array> {
+  let small: Array<Uint8Array> = []
+  for (const piece of pieces) {
+    if (piece.length < large) small.push(piece)
+    else {
+      yield Buffer.concat(small)
+      yield piece
+      small = []
+    }
+  }
+  if (small.length > 0) yield Buffer.concat(small)
+}
+
+/** A piece out of its pack; undefined where it is not what was put there. */
+export const contentsOf = (pack: Buffer, { hash, at, stored, deflated, size }: Place) => {
+  const data = inflated(pack.subarray(at, at + stored), deflated, size)
+  return data !== undefined && createHash("sha256").update(data).digest("hex") === hash ? data : undefined
+}
+
+const inflated = (stored: Buffer, deflated: boolean, size: number) => {
   if (!deflated) return stored
   try {
     return inflateRawSync(stored, { maxOutputLength: Math.max(size, 1) })
@@ -97,11 +120,11 @@ const stepsOf = function* (manifest: Manifest, places: Places): Generator<Step> 
   }
   const order = (file: FileEntry) => places.get(file.pieces[0]!)
   const ordered = files
-    .map((file) => ({ file, place: order(file) }))
-    .sort(
-      (a, b) =>
-        (a.place?.pack ?? "").localeCompare(b.place?.pack ?? "") || (a.place?.at ?? 0) - (b.place?.at ?? 0),
-    )
+    .map((file) => {
+      const { pack = "", at = 0 } = order(file) ?? {}
+      return { file, pack, at }
+    })
+    .sort((a, b) => (a.pack === b.pack ? a.at - b.at : a.pack < b.pack ? -1 : 1))
   for (const { file } of ordered) {
     const { pieces, ...entry } = file
     yield { kind: "entry", entry }

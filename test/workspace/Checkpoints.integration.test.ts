@@ -2,20 +2,15 @@
 import { SqlClient } from "@effect/sql"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { createHash, randomBytes } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import {
   appendFileSync,
   chmodSync,
   closeSync,
   ftruncateSync,
   linkSync,
-  lstatSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -23,46 +18,31 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Principal, type SessionId } from "../../src/domain/Identity.ts"
+import type { SessionId } from "../../src/domain/Identity.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
 import { sweep } from "../../src/session/Sweeper.ts"
-import { CheckpointRows, type Prepared } from "../../src/workspace/CheckpointRows.ts"
-import { CheckpointDamaged, Checkpoints, type Place } from "../../src/workspace/Checkpoints.ts"
+import type { Prepared } from "../../src/workspace/CheckpointRows.ts"
+import { CheckpointDamaged, Checkpoints } from "../../src/workspace/Checkpoints.ts"
 import * as DirectoryPacks from "../../src/workspace/DirectoryPacks.ts"
 import { collect } from "../../src/workspace/Garbage.ts"
 import { PackStore } from "../../src/workspace/PackStore.ts"
 import * as PostgresPacks from "../../src/workspace/PostgresPacks.ts"
+import {
+  assertHolds,
+  contentsOf,
+  folder,
+  nothing,
+  principal,
+  restored,
+  session,
+  stores,
+  template,
+} from "../support/SavedSession.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
 import { LocalFiles } from "../support/LocalFiles.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
-
-const principal = Principal.make("local")
-const template = FakeSandbox.call(Effect.die("no sandbox")).template
-const nothing: Place = { number: 0, base: 0, cursor: undefined }
-
-/** A session that a node owns, and what it does with a folder that stands for its sandbox. */
-const session = Effect.gen(function* () {
-  const checkpoints = yield* Checkpoints
-  const rows = yield* SessionRows
-  const id = yield* SessionTable.insert()
-  const { epoch } = yield* rows.claim(id, { epoch: 0, container: undefined }, [])
-  const place: { current: Place } = { current: nothing }
-  return {
-    id,
-    place,
-    save: (files: typeof LocalFiles.Service) =>
-      Effect.gen(function* () {
-        const sandbox = FakeSandbox.make({ files: files.files })
-        const saved = yield* checkpoints.save(principal, sandbox, template, place.current)
-        if (saved.checkpoint !== undefined) yield* rows.commit(id, epoch, saved.checkpoint)
-        place.current = saved.place
-        return saved.checkpoint
-      }),
-  }
-})
 
 /** A file that begins and ends with bytes, and has a hole of a gigabyte between. */
 const writeSparse = (path: string) => {
@@ -72,60 +52,6 @@ const writeSparse = (path: string) => {
   writeSync(file, "end", 1024 ** 3)
   closeSync(file)
 }
-
-/** All that a folder holds, by paths, with everything that a checkpoint keeps. */
-const contentsOf = (root: string, path = ""): Record<string, unknown> =>
-  Object.fromEntries(
-    readdirSync(join(root, path), { encoding: "latin1" }).flatMap((name) => {
-      const inner = `${path}/${name}`
-      const place = Buffer.from(`${root}${inner}`, "latin1")
-      const stats = lstatSync(place)
-      if (stats.isDirectory()) {
-        return [[inner, stats.mode], ...Object.entries(contentsOf(root, inner))]
-      }
-      if (stats.isSymbolicLink()) return [[inner, readlinkSync(place)]]
-      if (!stats.isFile()) return []
-      const { mode, mtimeMs, size, blocks } = stats
-      const hash = size > 2 ** 28 ? "sparse" : createHash("sha256").update(readFileSync(place)).digest("hex")
-      return [[inner, { mode, modified: mtimeMs, size, hash, sparse: blocks * 512 < size }]]
-    }),
-  )
-
-/** Times are kept to the microsecond, of which Node's own are a fraction off. */
-const assertHolds = (holds: Record<string, unknown>, wanted: Record<string, unknown>) => {
-  const modified = (entry: unknown) => (entry as { modified?: number } | undefined)?.modified ?? 0
-  const isNear = (path: string) => Math.abs(modified(holds[path]) - modified(wanted[path])) < 0.002
-  const near = Object.entries(holds).map(([path, entry]) => [
-    path,
-    typeof entry === "object" && isNear(path) ? { ...entry, modified: modified(wanted[path]) } : entry,
-  ])
-  assert.deepStrictEqual(Object.fromEntries(near), wanted)
-}
-
-/** Another sandbox, with the files of a session's newest checkpoint. */
-const restored = (id: SessionId, number: number) =>
-  Effect.gen(function* () {
-    const files = yield* LocalFiles
-    const sandbox = FakeSandbox.make({ files: files.files })
-    const place = yield* (yield* Checkpoints).restore(principal, id, number, sandbox)
-    return { files, place, holds: contentsOf(files.root), home: contentsOf(files.home) }
-  }).pipe(Effect.provide(LocalFiles.layer))
-
-const saving = <E, R>(store: Layer.Layer<PackStore, E, R>) =>
-  Checkpoints.layer.pipe(
-    Layer.provideMerge(CheckpointRows.layer),
-    Layer.provideMerge(store),
-    Layer.provideMerge(TestNode.database({ GARBAGE_GRACE: "1 millis" })),
-  )
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "codegen-store-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true })),
-)
-
-const directory = Layer.unwrapScoped(Effect.map(folder, DirectoryPacks.layer))
-
-const stores = { "in Postgres": saving(PostgresPacks.layer), "in a folder": saving(directory) }
 
 for (const [where, services] of Object.entries(stores)) {
   layer(services, { excludeTestServices: true, timeout: "60 seconds" })(`Checkpoints ${where}`, (it) => {

@@ -21,10 +21,14 @@ export const make = Effect.gen(function* () {
   const { epoch } = yield* rows.claim(id, { epoch: 0, container: undefined }, [])
   let place: Place = { number: 0, base: 0, cursor: undefined }
   return {
-    /** Saves what changed in the sandbox, or all where it `forgets` what it has seen; says whether there was anything. */
-    save: (sandbox: Sandbox, { forgets = false } = {}) =>
+    /**
+     * Saves what changed in the sandbox: of what it was told; of what it sees where nobody told it; or all, where nobody
+     * knows what was saved either. Says whether there was anything.
+     */
+    save: (sandbox: Sandbox, knows: "changes" | "saved" | "nothing" = "changes") =>
       Effect.gen(function* () {
-        const since = forgets ? { ...place, cursor: undefined } : place
+        const cursor = { changes: place.cursor, saved: untold(place.cursor), nothing: undefined }[knows]
+        const since = { ...place, cursor }
         const saved = yield* checkpoints
           .save(principal, sandbox, standard, since)
           .pipe(
@@ -38,15 +42,19 @@ export const make = Effect.gen(function* () {
         return saved.checkpoint !== undefined
       }),
     restore: (sandbox: Sandbox) => checkpoints.restore(principal, id, place.number, sandbox),
-    /** Bytes in the store of what was saved for it. */
+    /** Bytes of what was saved for it: contents in the store, and what checkpoints say of them. */
     stored: Effect.map(
       sql<{ bytes: number }>`
-        SELECT coalesce(sum(size), 0)::int AS bytes FROM pack
-        WHERE id IN (SELECT pack FROM piece WHERE principal = ${principal})`,
+        SELECT (SELECT coalesce(sum(size), 0) FROM pack
+            WHERE id IN (SELECT pack FROM piece WHERE principal = ${principal}))::int
+          + (SELECT coalesce(sum(octet_length(changes)), 0) FROM checkpoint WHERE session_id = ${id})::int AS bytes`,
       ([row]) => row?.bytes ?? 0,
     ),
   }
 })
+
+/** As it is where the kernel had more to tell of both folders than it remembers. */
+const untold = (cursor: string | undefined) => cursor?.replace(/^.*\|/, "||")
 
 /** Makes `count` files of `size` bytes that do not shrink, a hundred in a folder. */
 export const fill = (sandbox: Sandbox, count: number, size: number) =>

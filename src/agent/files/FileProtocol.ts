@@ -130,8 +130,8 @@ export interface Changes {
 
 /**
  * The session's files, /workspace and HOME, as the records of `snapshot/Records.ts` on the channel: those that changed
- * after a cursor, each with all below it, after the word that what stood there is gone. Without a cursor, and where
- * nobody knows what changed: all of them.
+ * after a cursor, each with all below it, after the word that what stood there is gone. Where nobody knows what changed,
+ * those that differ from what was sent for the cursor; where that is not known either, and without a cursor, all of them.
  */
 export interface Snapshot {
   readonly op: "snapshot"
@@ -268,8 +268,8 @@ export const ChangesReply = Schema.Struct({
   more: Schema.Boolean,
 })
 
-/** The cursors of both folders. */
-const SnapshotCursor = Schema.String.pipe(Schema.maxLength(128))
+/** The cursors of both folders, and of what was sent. */
+const SnapshotCursor = Schema.String.pipe(Schema.maxLength(192))
 
 export const SnapshotReply = Schema.Struct({
   cursor: SnapshotCursor,

@@ -1,5 +1,6 @@
 /** Writes records to an operation's channel, many small ones at a time. */
 import { readSync } from "node:fs"
+import { crc32 } from "node:zlib"
 import type { Transfer } from "../files/Transfers.ts"
 import { headerSize, Kind, writeHeader } from "./Records.ts"
 
@@ -10,6 +11,8 @@ export class RecordWriter {
   private readonly transfer: Transfer
   private buffer: Buffer
   private at = 0
+  /** Of the bytes that were sent since it was set to zero. */
+  sum = 0
 
   constructor(transfer: Transfer) {
     this.transfer = transfer
@@ -32,6 +35,7 @@ export class RecordWriter {
     if (read > 0) {
       writeHeader(this.buffer, this.at, Kind.data, read)
       this.at = begin + read
+      this.sum = crc32(this.buffer.subarray(begin, this.at), this.sum)
     }
     return read
   }

@@ -6,6 +6,7 @@ import type { Watch } from "../watch/Watch.ts"
 import { Receiving } from "./Receiving.ts"
 import { RecordWriter } from "./RecordWriter.ts"
 import { Sending } from "./Sending.ts"
+import { Stamps } from "./Stamps.ts"
 
 export interface Root {
   /** What paths in records begin with. */
@@ -16,30 +17,39 @@ export interface Root {
 
 export class Snapshots {
   private readonly roots: ReadonlyArray<Root>
+  private readonly stamps = new Stamps()
+  private last: Promise<unknown> = Promise.resolve()
 
   constructor(roots: ReadonlyArray<Root>) {
     this.roots = roots
   }
 
-  async snapshot(
-    { after, exclude, maxEntries }: Snapshot,
-    transfer: Transfer,
-  ): Promise<typeof SnapshotReply.Type> {
+  /** One at a time: one that was given up may not have ended yet. */
+  snapshot(query: Snapshot, transfer: Transfer): Promise<typeof SnapshotReply.Type> {
+    const turn = this.last.then(() => this.take(query, transfer))
+    this.last = turn.catch(() => {})
+    return turn
+  }
+
+  private async take({ after, exclude, maxEntries }: Snapshot, transfer: Transfer) {
     // What changes from here on is what comes after the cursor, also where it is seen already.
     const cursors = after?.split("|") ?? []
     const changes = await Promise.all(this.roots.map(({ watch }, index) => watch.all(cursors[index] ?? "")))
-    let whole = changes.some(({ overflow }) => overflow)
+    this.stamps.begin(cursors[this.roots.length])
     const writer = new RecordWriter(transfer)
-    const sending = new Sending(writer, exclude, maxEntries)
-    if (!whole) {
+    const sending = new Sending(writer, this.stamps, exclude, maxEntries)
+    const isLost = changes.some(({ overflow }) => overflow)
+    if (!isLost) {
       for (const [index, root] of this.roots.entries()) {
         for (const path of outermost(changes[index]!.paths)) await sending.one(root, path)
       }
-      whole = sending.hasLinks
     }
-    if (whole) for (const root of this.roots) await sending.below(root)
+    const looks = isLost || sending.hasLinks
+    const whole = looks && !this.stamps.isWhole
+    if (whole) this.stamps.startOver(this.roots.map(({ name }) => name))
+    if (looks) await sending.below(this.roots, whole ? "nothing" : isLost ? "contents" : "times")
     await writer.flush()
-    return { cursor: cursorOf(changes), whole, unstable: sending.unstable }
+    return { cursor: `${cursorOf(changes)}|${this.stamps.cursor}`, whole, unstable: sending.unstable }
   }
 
   async restore(_: Restore, transfer: Transfer): Promise<typeof RestoreReply.Type> {
