@@ -33,15 +33,24 @@ import * as HttpServer from "./HttpServer.ts"
 import * as Identity from "./Identity.ts"
 import * as Preflight from "./Preflight.ts"
 
-/** What a node has on offer. */
-export interface Offer {
-  readonly tools: Layer.Layer<Registry>
-  readonly catalogue: Layer.Layer<Catalogue, never, Registry>
+const store = Layer.unwrapEffect(
+  Effect.map(settings.workspaceStore.config, (place) =>
+    place === "postgres" ? PostgresPacks.layer : DirectoryPacks.layer(place),
+  ),
+)
+
+/** What another program may have in its own way; this is the product's. */
+export const standard = {
+  tools: Registry.layer as Layer.Layer<Registry>,
+  catalogue: Catalogue.layer as Layer.Layer<Catalogue, never, Registry>,
+  calls: Sessions.layer,
+  rows: SessionRows.layer,
+  sandboxes: Sandboxes.layer,
+  store,
 }
+export type Parts = typeof standard
 
-const standard: Offer = { tools: Registry.layer, catalogue: Catalogue.layer }
-
-const mcp = ({ catalogue }: Offer) =>
+const mcp = ({ catalogue }: Parts) =>
   HttpServer.layer.pipe(
     Layer.provide(ToolCalls.layer),
     Layer.provide(catalogue),
@@ -51,38 +60,31 @@ const mcp = ({ catalogue }: Offer) =>
     Layer.provide(Health.layer),
   )
 
-const sessions = SessionBehaviour.layer.pipe(
-  Layer.provideMerge(Directory.layer),
-  Layer.provideMerge(Sessions.layer),
-)
+const sessions = ({ calls }: Parts) =>
+  SessionBehaviour.layer.pipe(Layer.provideMerge(Directory.layer), Layer.provideMerge(calls))
 
-const sandboxes = Reconciler.layer.pipe(
-  Layer.provideMerge(Sandboxes.layer),
-  Layer.provideMerge(Templates.layer),
-  Layer.provideMerge(Limits.layer),
-)
+const sandboxes = ({ sandboxes }: Parts) =>
+  Reconciler.layer.pipe(
+    Layer.provideMerge(sandboxes),
+    Layer.provideMerge(Templates.layer),
+    Layer.provideMerge(Limits.layer),
+  )
 
-const store = Layer.unwrapEffect(
-  Effect.map(settings.workspaceStore.config, (place) =>
-    place === "postgres" ? PostgresPacks.layer : DirectoryPacks.layer(place),
-  ),
-)
-
-const node = (offer: Offer) =>
-  mcp(offer).pipe(
-    Layer.provideMerge(sessions),
+const node = (parts: Parts) =>
+  mcp(parts).pipe(
+    Layer.provideMerge(sessions(parts)),
     Layer.provideMerge(Cluster.layer),
     Layer.provideMerge(HeldSessions.layer),
-    Layer.provideMerge(offer.tools),
+    Layer.provideMerge(parts.tools),
     Layer.provideMerge(Checkpoints.layer),
-    Layer.provideMerge(SessionRows.layer),
+    Layer.provideMerge(parts.rows),
     Layer.provideMerge(CheckpointRows.layer),
-    Layer.provideMerge(sandboxes),
+    Layer.provideMerge(sandboxes(parts)),
     Layer.provideMerge(Heartbeat.layer),
     Layer.provideMerge(Docker.layer),
     Layer.provideMerge(Sweeper.layer),
     Layer.provideMerge(Garbage.layer),
-    Layer.provideMerge(store),
+    Layer.provideMerge(parts.store),
     Layer.provideMerge(Identity.layer),
     Layer.provideMerge(Database.layer),
     Layer.provide(Layer.effectDiscard(Preflight.check)),
@@ -101,8 +103,8 @@ const logger = Layer.unwrapEffect(
   ),
 )
 
-/** Serves an offer until a signal comes or another process takes this node's id. */
-export const serveWith = (offer: Offer) =>
+/** Serves until a signal comes or another process takes this node's id. */
+export const serveWith = (parts: Partial<Parts>) =>
   Effect.gen(function* () {
     const drain = yield* settings.drainTimeout.config
     // What runs at the signal has that time, and so has what begins until then.
@@ -115,7 +117,7 @@ export const serveWith = (offer: Offer) =>
     // Whatever hangs then, also while it starts, the process ends.
     const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()
     process.on("SIGTERM", armExit).on("SIGINT", armExit)
-    const context = yield* Layer.build(node(offer))
+    const context = yield* Layer.build(node({ ...standard, ...parts }))
     yield* Effect.addFinalizer((exit) =>
       Effect.gen(function* () {
         armExit()
@@ -129,4 +131,4 @@ export const serveWith = (offer: Offer) =>
     )
   }).pipe(Effect.scoped, Effect.provide(logger))
 
-export const serve = serveWith(standard)
+export const serve = serveWith({})
