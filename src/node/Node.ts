@@ -114,6 +114,8 @@ export const serveWith = (parts: Partial<Parts>) =>
         Duration.sum(Duration.times(drain, 2), yield* settings.leaveDelay.config),
       ),
     )
+    // A log that has no room on its disk ends nothing: Node would take it for an error that nobody handles.
+    process.stderr.on("error", () => undefined)
     // Whatever hangs then, also while it starts, the process ends.
     const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()
     process.on("SIGTERM", armExit).on("SIGINT", armExit)
