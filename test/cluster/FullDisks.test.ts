@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { appendFileSync, readFileSync, statSync } from "node:fs"
 import * as LocalNode from "../../scripts/cluster/LocalNode.ts"
-import { Docker } from "../../src/sandbox/Docker.ts"
 import { exec } from "../../src/tools/commands/Exec.ts"
 import { readFile } from "../../src/tools/files/ReadFile.ts"
 import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
@@ -19,30 +18,20 @@ const whereAble = Mount.able ? it.scopedLive : it.scopedLive.skip
 const clusterOf = (env: Readonly<Record<string, string>>) =>
   Effect.map(Layer.build(TestCluster.layer({ nodes: 1, env })), Context.get(TestCluster))
 
-/** Makes a file that does not shrink, of a megabyte; gives its hash, and how it stands with it. */
+/** Makes a file that does not shrink, of more than a pack; gives its hash, and how it stands with it. */
 const made = (client: TestClient, name: string) =>
   Effect.map(
-    client.ask(exec, { command: `head -c 1000000 /dev/urandom > ${name}; sha256sum < ${name}` }),
+    client.ask(exec, { command: `head -c 5000000 /dev/urandom > ${name}; sha256sum < ${name}` }),
     ({ checkpoint, stdout }) => ({ checkpoint, hash: stdout }),
   )
 
 const hashOf = (client: TestClient, name: string) =>
   Effect.map(client.ask(exec, { command: `sha256sum < ${name}` }), ({ stdout }) => stdout)
 
-/** Takes the session's sandbox away, so that its next call has what is saved and no more. */
-const withoutSandbox = (cluster: TestCluster["Type"]) =>
-  Effect.gen(function* () {
-    const { use } = yield* Effect.map(Layer.build(Docker.layer), Context.get(Docker))
-    for (const { id } of yield* cluster.containers) {
-      yield* use("remove", (docker) => docker.getContainer(id).remove({ force: true, v: true }))
-    }
-    yield* until(cluster.containers, (all) => all.length === 0)
-  }).pipe(Effect.scoped)
-
 describe("A store", () => {
   whereAble("that is full, or away, is said to be so by each call, and takes all once it is not", () =>
     Effect.gen(function* () {
-      const store = yield* Mount.make(16)
+      const store = yield* Mount.make(32)
       const cluster = yield* clusterOf({ WORKSPACE_STORE: store.folder })
       const client = yield* cluster.client()
       yield* client.ask(writeFile, { path: "kept", content: "kept" })
@@ -61,7 +50,7 @@ describe("A store", () => {
       // Nothing new, and yet all that was not saved before.
       const saved = yield* client.ask(exec, { command: "true" })
       assert.deepStrictEqual(saved.checkpoint, { state: "saved", id: "3" })
-      yield* withoutSandbox(cluster)
+      yield* cluster.removeContainers
       assert.strictEqual(yield* hashOf(client, "first"), first.hash)
       assert.strictEqual(yield* hashOf(client, "second"), second.hash)
 
@@ -69,7 +58,7 @@ describe("A store", () => {
       const third = yield* made(client, "third")
       assert.strictEqual(third.checkpoint.state, "failed")
       assert.include(third.checkpoint.reason ?? "", "is not the cluster's folder")
-      yield* withoutSandbox(cluster)
+      yield* cluster.removeContainers
       const lost = yield* client.refused(exec, { command: "ls" })
       assert.strictEqual(lost.code, "workspace_lost")
       const refused = yield* client.refused(exec, { command: "ls" })
@@ -114,12 +103,12 @@ describe("A node", () => {
       assert.deepStrictEqual(checkpoint, { state: "saved", id: "1" })
       // A process bears one line that its log does not take, and no second one.
       for (let lines = 0; lines < 3; lines++) {
-        yield* withoutSandbox(cluster)
+        yield* cluster.removeContainers
         assert.strictEqual(yield* hashOf(client, "made"), hash)
       }
       assert.strictEqual((yield* client.ask(sessionInfo, {})).owner_node, "full")
       yield* disk.free
-      yield* withoutSandbox(cluster)
+      yield* cluster.removeContainers
       yield* until(
         Effect.sync(() => readFileSync(log, "utf8").slice(full)),
         (text) => text.includes("a sandbox is lost"),

@@ -1,7 +1,7 @@
 /** Small file systems of a test's own, which can be full, and can be away. Only root mounts. */
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -28,7 +28,11 @@ export const make = (size: number) =>
       (base) => Effect.sync(() => rmSync(base, { recursive: true, force: true })),
     )
     const [real, folder] = [join(base, "real"), join(base, "folder")]
-    yield* Effect.sync(() => [base, real, folder].forEach((path) => mkdirSync(path, { recursive: true })))
+    yield* Effect.sync(() => {
+      for (const path of [real, folder]) mkdirSync(path)
+      // For whoever is to work in it.
+      chmodSync(base, 0o755)
+    })
     const unmount = (path: string) => run("umount", "--lazy", path)
     yield* Effect.acquireRelease(
       run("mount", "-t", "tmpfs", "-o", `size=${size}m,mode=755`, "tmpfs", real),

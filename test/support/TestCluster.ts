@@ -37,6 +37,8 @@ export class TestCluster extends Context.Tag("codegen-mcp/test/TestCluster")<
     readonly sql: SqlClient.SqlClient
     /** All containers of this cluster, in any state. */
     readonly containers: Effect.Effect<ReadonlyArray<OwnedContainer>>
+    /** Takes all sandboxes from their nodes, behind their back. */
+    readonly removeContainers: Effect.Effect<void>
     /** Where a node serves HTTP, without a path. */
     readonly url: (node: string) => Effect.Effect<string>
     readonly incarnation: (node: string) => Effect.Effect<string>
@@ -61,19 +63,18 @@ const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOpt
         docker.listContainers({ all: true, filters: { label: [`${labels.cluster}=${id}`] } }),
       ),
     )
-    // The nodes remove their containers; this is for a test that failed half-way.
-    yield* Effect.addFinalizer(() =>
-      list.pipe(
-        Effect.flatMap(
-          Effect.forEach(({ Id }) =>
-            Effect.ignore(
-              docker.use("remove", (docker) => docker.getContainer(Id).remove({ force: true, v: true })),
-            ),
+    const removeContainers = list.pipe(
+      Effect.flatMap(
+        Effect.forEach(({ Id }) =>
+          Effect.ignore(
+            docker.use("remove", (docker) => docker.getContainer(Id).remove({ force: true, v: true })),
           ),
         ),
-        Effect.ignore,
       ),
+      Effect.ignore,
     )
+    // The nodes remove their containers; this is for a test that failed half-way.
+    yield* Effect.addFinalizer(() => removeContainers)
     const cluster = yield* LocalCluster.start({
       nodes,
       program: yield* program ?? Effect.succeed(undefined),
@@ -98,6 +99,7 @@ const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOpt
         ),
         Effect.orDie,
       ),
+      removeContainers,
       url: (node: string) => Effect.map(entry(node), ({ url }) => url),
       incarnation: (node: string) => Effect.map(entry(node), ({ incarnation }) => incarnation),
       client: (options?: Partial<Client.ClientOptions>) => Client.open({ url: cluster.mcpUrl, ...options }),
