@@ -46,11 +46,11 @@ export const start = (options: LocalNodeOptions): Effect.Effect<LocalNode, Start
         RUNNER_HOST: "127.0.0.1",
         // The balancer is told before.
         LEAVE_DELAY: "200 millis",
+        RUNNER_PORT: String(runner),
         ...options.settings,
         DATABASE_URL: options.databaseUrl,
         HTTP_HOST: "127.0.0.1",
         HTTP_PORT: String(http),
-        RUNNER_PORT: String(runner),
         DATA_DIR: join(options.runFolder, options.id),
         NODE_ID: options.id,
       },

@@ -35,15 +35,24 @@ import * as HttpServer from "./HttpServer.ts"
 import * as Identity from "./Identity.ts"
 import * as Preflight from "./Preflight.ts"
 
-/** What a node has on offer. */
-export interface Offer {
-  readonly tools: Layer.Layer<Registry, ConfigError.ConfigError>
-  readonly catalogue: Layer.Layer<Catalogue, never, Registry>
+const store = Layer.unwrapEffect(
+  Effect.map(settings.workspaceStore.config, (place) =>
+    place === "postgres" ? PostgresPacks.layer : DirectoryPacks.layer(place),
+  ),
+)
+
+/** What another program may have in its own way; this is the product's. */
+export const standard = {
+  tools: Registry.layer as Layer.Layer<Registry, ConfigError.ConfigError>,
+  catalogue: Catalogue.layer as Layer.Layer<Catalogue, never, Registry>,
+  calls: Sessions.layer,
+  rows: SessionRows.layer,
+  sandboxes: Sandboxes.layer,
+  store,
 }
+export type Parts = typeof standard
 
-const standard: Offer = { tools: Registry.layer, catalogue: Catalogue.layer }
-
-const mcp = ({ catalogue }: Offer) =>
+const mcp = ({ catalogue }: Parts) =>
   HttpServer.layer.pipe(
     Layer.provide(ToolCalls.layer),
     Layer.provide(catalogue),
@@ -53,40 +62,33 @@ const mcp = ({ catalogue }: Offer) =>
     Layer.provide(Health.layer),
   )
 
-const sessions = SessionBehaviour.layer.pipe(
-  Layer.provideMerge(Directory.layer),
-  Layer.provideMerge(Sessions.layer),
-)
+const sessions = ({ calls }: Parts) =>
+  SessionBehaviour.layer.pipe(Layer.provideMerge(Directory.layer), Layer.provideMerge(calls))
 
-const sandboxes = Reconciler.layer.pipe(
-  Layer.provideMerge(Sandboxes.layer),
-  Layer.provideMerge(Templates.layer),
-  Layer.provideMerge(Limits.layer),
-)
+const sandboxes = ({ sandboxes }: Parts) =>
+  Reconciler.layer.pipe(
+    Layer.provideMerge(sandboxes),
+    Layer.provideMerge(Templates.layer),
+    Layer.provideMerge(Limits.layer),
+  )
 
-const store = Layer.unwrapEffect(
-  Effect.map(settings.workspaceStore.config, (place) =>
-    place === "postgres" ? PostgresPacks.layer : DirectoryPacks.layer(place),
-  ),
-)
-
-const node = (offer: Offer) =>
-  mcp(offer).pipe(
-    Layer.provideMerge(sessions),
+const node = (parts: Parts) =>
+  mcp(parts).pipe(
+    Layer.provideMerge(sessions(parts)),
     Layer.provideMerge(Cluster.layer),
     Layer.provideMerge(HeldSessions.layer),
-    Layer.provideMerge(offer.tools),
+    Layer.provideMerge(parts.tools),
     Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(Objects.layer),
     Layer.provideMerge(SignedUrls.layer),
-    Layer.provideMerge(SessionRows.layer),
+    Layer.provideMerge(parts.rows),
     Layer.provideMerge(CheckpointRows.layer),
-    Layer.provideMerge(sandboxes),
+    Layer.provideMerge(sandboxes(parts)),
     Layer.provideMerge(Heartbeat.layer),
     Layer.provideMerge(Docker.layer),
     Layer.provideMerge(Sweeper.layer),
     Layer.provideMerge(Garbage.layer),
-    Layer.provideMerge(store),
+    Layer.provideMerge(parts.store),
     Layer.provideMerge(Identity.layer),
     Layer.provideMerge(Database.layer),
     Layer.provide(Layer.effectDiscard(Preflight.check)),
@@ -105,8 +107,8 @@ const logger = Layer.unwrapEffect(
   ),
 )
 
-/** Serves an offer until a signal comes or another process takes this node's id. */
-export const serveWith = (offer: Offer) =>
+/** Serves until a signal comes or another process takes this node's id. */
+export const serveWith = (parts: Partial<Parts>) =>
   Effect.gen(function* () {
     const drain = yield* settings.drainTimeout.config
     // What runs at the signal has that time, and so has what begins until then.
@@ -116,10 +118,12 @@ export const serveWith = (offer: Offer) =>
         Duration.sum(Duration.times(drain, 2), yield* settings.leaveDelay.config),
       ),
     )
+    // A log that has no room on its disk ends nothing: Node would take it for an error that nobody handles.
+    process.stderr.on("error", () => undefined)
     // Whatever hangs then, also while it starts, the process ends.
     const armExit = () => void setTimeout(() => process.exit(1), leaving).unref()
     process.on("SIGTERM", armExit).on("SIGINT", armExit)
-    const context = yield* Layer.build(node(offer))
+    const context = yield* Layer.build(node({ ...standard, ...parts }))
     yield* Effect.addFinalizer((exit) =>
       Effect.gen(function* () {
         armExit()
@@ -133,4 +137,4 @@ export const serveWith = (offer: Offer) =>
     )
   }).pipe(Effect.scoped, Effect.provide(logger))
 
-export const serve = serveWith(standard)
+export const serve = serveWith({})

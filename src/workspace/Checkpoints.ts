@@ -181,7 +181,9 @@ export class Checkpoints extends Context.Tag("codegen-mcp/workspace/Checkpoints"
             }
           },
           Effect.scoped,
-          Effect.mapError((error) => new NotSaved({ reason: messageOf(error) })),
+          Effect.mapError((error) =>
+            error._tag === "NotSaved" ? error : new NotSaved({ reason: messageOf(error) }),
+          ),
         ),
 
         restore: Effect.fn("Checkpoints.restore")(function* (principal, session, number, sandbox) {

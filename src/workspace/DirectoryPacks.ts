@@ -37,7 +37,7 @@ export const layer = (folder: string) =>
             ofRows(sql`INSERT INTO pack (id, size) VALUES (${pack}, ${data.length})`),
             attempt(async () => {
               await mustBeOurs()
-              await write(placeOf(pack), data)
+              await write(placeOf(pack), data, halfOf(placeOf(pack)))
             }),
           ),
         get: (pack) =>
@@ -57,10 +57,11 @@ export const layer = (folder: string) =>
                 : Effect.succeed(data),
           ),
         remove: (packs) =>
-          Effect.forEach(packs, (pack) => attempt(() => rm(placeOf(pack), { force: true })), {
-            concurrency: 8,
-            discard: true,
-          }),
+          Effect.forEach(
+            packs.map(placeOf).flatMap((place) => [place, halfOf(place)]),
+            (path) => attempt(() => rm(path, { force: true })),
+            { concurrency: 8, discard: true },
+          ),
       }
     }),
   )
@@ -76,7 +77,7 @@ const identify = Effect.fn("DirectoryPacks.identify")(function* (folder: string)
   const found = (yield* read)?.trim()
   const made = found ?? randomBytes(16).toString("hex")
   // Before the cluster takes to it, for ever.
-  if (found === undefined) yield* attempt(() => write(join(folder, `${idFile}.new`), Buffer.from(made)))
+  if (found === undefined) yield* attempt(() => tryOut(folder))
   const rows = yield* sql<{ store: string }>`
     UPDATE cluster SET store = coalesce(store, ${made}) RETURNING store`
   const known = rows[0]?.store
@@ -96,9 +97,20 @@ const identify = Effect.fn("DirectoryPacks.identify")(function* (folder: string)
   return yield* unusable("it does not hold the files of this cluster")
 })
 
+/** What a node that dies leaves of a pack that it was writing: it has the pack's row, and goes with it. */
+const halfOf = (place: string) => `${place}.half`
+
+/** Whether the folder takes files. */
+const tryOut = async (folder: string) => {
+  const path = anyBeside(join(folder, idFile))
+  await write(path, Buffer.from("x"))
+  await rm(path)
+}
+
+const anyBeside = (place: string) => `${place}.${randomBytes(4).toString("hex")}`
+
 /** In one step and durably, with the name. */
-const write = async (place: string, data: Buffer) => {
-  const temporary = `${place}.${randomBytes(4).toString("hex")}`
+const write = async (place: string, data: Buffer, temporary = anyBeside(place)) => {
   await mkdir(dirname(place)).catch(unless("EEXIST"))
   try {
     const file = await open(temporary, "wx", 0o600)

@@ -1,4 +1,5 @@
 /** Postgres out of the nodes' reach for a while: calls say so, nothing hangs, and nodes recover by themselves. */
+import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Schedule } from "effect"
 import { exec } from "../../src/tools/commands/Exec.ts"
@@ -129,6 +130,7 @@ layer(cluster, { excludeTestServices: true, timeout: "60 seconds" })("Postgres",
           owners.map((info) => [info.session_id, info.owner_node]),
         )
         assert.sameDeepMembers([...(yield* cluster.containers)], [...containers])
+        yield* Leaks.none(cluster)
       }),
   )
 
@@ -159,6 +161,7 @@ layer(cluster, { excludeTestServices: true, timeout: "60 seconds" })("Postgres",
         )
         yield* clientOwnedBy(cluster, "node-1")
         yield* clientOwnedBy(cluster, "node-2")
+        yield* Leaks.none(cluster)
       }),
   )
 })

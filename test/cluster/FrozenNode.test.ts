@@ -1,4 +1,5 @@
 /** A node that stands still, as under a debugger or on a machine that swaps, and comes back. */
+import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { exec } from "../../src/tools/commands/Exec.ts"
@@ -83,6 +84,7 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
           assert.strictEqual(again.code, "interrupted")
           yield* until(cluster.containers, (all) => !all.some(({ id }) => id === containers[0]?.id))
           console.log(`freeze to the removal of its container: ${since()} ms`)
+          yield* Leaks.none(cluster)
         }),
     )
   },

@@ -1,4 +1,5 @@
 /** Nodes join and leave on purpose, one after the other, while sessions are at work: nobody notices but by the clock. */
+import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Ref } from "effect"
 import { exec } from "../../src/tools/commands/Exec.ts"
@@ -141,7 +142,9 @@ layer(TestCluster.layer({ nodes: 3, env: { DRAIN_TIMEOUT: "10 seconds" } }), {
           const last = (yield* nodesOf(cluster)).at(-1)
           const client = yield* clientOwnedBy(cluster, last!.id)
           const gone = yield* cluster.incarnation(last!.id)
-          const running = yield* Effect.fork(client.refused(exec, { command: "echo begun > c; sleep 100" }))
+          const running = yield* Effect.fork(
+            client.refused(exec, { command: "echo begun > c; sleep 100", wait_ms: 60_000 }),
+          )
           yield* Effect.sleep("500 millis")
           const begin = performance.now()
           yield* cluster.stop(last!.id)
@@ -156,6 +159,7 @@ layer(TestCluster.layer({ nodes: 3, env: { DRAIN_TIMEOUT: "10 seconds" } }), {
           )
         }),
       )
+      yield* Leaks.none(cluster)
     }),
   )
 })

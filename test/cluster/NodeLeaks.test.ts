@@ -6,10 +6,9 @@ import { closeSession } from "../../src/tools/sessions/CloseSession.ts"
 import { exec } from "../../src/tools/commands/Exec.ts"
 import { openSession } from "../../src/tools/sessions/OpenSession.ts"
 import { readFile } from "../../src/tools/files/ReadFile.ts"
-import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import { writeFile } from "../../src/tools/files/WriteFile.ts"
 import type { TestClient } from "../support/Client.ts"
-import { nodesOf, settled, TestCluster } from "../support/TestCluster.ts"
+import { nodesOf, sessionOwnedBy, settled, TestCluster } from "../support/TestCluster.ts"
 import * as Traces from "../support/Traces.ts"
 import { until } from "../support/Until.ts"
 
@@ -70,17 +69,6 @@ const opened = (client: TestClient, template: string | undefined) =>
 
 const closed = (client: TestClient, session: string) => client.ask(closeSession, {}, { session })
 
-/** One session after another until one is the node's. */
-const openedAt = (client: TestClient, node: string, template: string | undefined) =>
-  Effect.gen(function* () {
-    for (let tried = 0; tried < 60; tried++) {
-      const session = yield* opened(client, template)
-      if ((yield* client.ask(sessionInfo, {}, { session })).owner_node === node) return session
-      yield* closed(client, session)
-    }
-    return yield* Effect.dieMessage(`${node} owns none of 60 new sessions`)
-  })
-
 const kinds = [undefined, "disk", undefined, "disk"]
 
 describe("A node", () => {
@@ -137,7 +125,7 @@ describe("A node", () => {
         yield* settled((yield* nodesOf(cluster)).map(({ url }) => url))
         yield* until(look, ({ containers }) => containers.length === 2 * pooled)
         const descriptors = descriptorsOf(survivor?.pid ?? 0)
-        const sessions = yield* Effect.forEach(kinds, (kind) => openedAt(client, "victim", kind))
+        const sessions = yield* Effect.forEach(kinds, (kind) => sessionOwnedBy(client, "victim", kind))
         const running = yield* Effect.forEach(sessions, (session) => busy(client, session), {
           concurrency: 4,
         })
@@ -145,7 +133,7 @@ describe("A node", () => {
           look,
           ({ containers, images }) => containers.length === 2 * pooled + 4 && images.length === 0,
         )
-        const last = yield* openedAt(client, "victim", "disk")
+        const last = yield* sessionOwnedBy(client, "victim", "disk")
         const starting = yield* Effect.fork(client.call(exec, { command: "sleep 1000" }, { session: last }))
         const half = yield* until(look, ({ images }) => images.length > 0)
         const killed = performance.now()

@@ -1,4 +1,5 @@
 /** Nodes that join, leave and die while the others go on. The tests build on each other's cluster, in this order. */
+import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Ref } from "effect"
 import * as LocalNode from "../../scripts/cluster/LocalNode.ts"
@@ -202,6 +203,7 @@ layer(TestCluster.layer({ nodes: 3, env: { SHUTDOWN_TIMEOUT: "8 seconds" } }), {
         yield* settled((yield* nodesOf(cluster)).map(({ url }) => url))
         const back = yield* clientOwnedBy(cluster, owner)
         yield* back.ask(exec, { command: "true" })
+        yield* Leaks.none(cluster)
       }),
   )
 })

@@ -1,4 +1,5 @@
 /** Sessions at work all the time, on a cluster that loses one node after the other with all that is on it. */
+import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer, Ref } from "effect"
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
@@ -203,10 +204,7 @@ layer(Layer.merge(TestCluster.layer({ nodes: 3, env }), Docker.layer), {
       assert.lengthOf(readdirSync(counts), workers)
       const running = yield* cluster.sql`SELECT 1 FROM operation WHERE state = 'running'`
       assert.lengthOf(running, 0)
-      const alive = new Set(
-        yield* Effect.forEach(yield* nodesOf(cluster), ({ id }) => cluster.incarnation(id)),
-      )
-      yield* until(cluster.containers, (all) => all.every(({ incarnation }) => alive.has(incarnation)))
+      yield* Leaks.none(cluster)
     }),
   )
 })

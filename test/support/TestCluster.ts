@@ -1,12 +1,14 @@
 /** A cluster of real node processes behind a real balancer, on a database of its own, for the tests of one file. */
 import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
-import { Config, Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Config, Context, Effect, Layer, Redacted, Schema, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import * as LocalCluster from "../../scripts/cluster/LocalCluster.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
 import { labels } from "../../src/sandbox/Specification.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
+import { closeSession } from "../../src/tools/sessions/CloseSession.ts"
+import { openSession } from "../../src/tools/sessions/OpenSession.ts"
 import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import * as Client from "./Client.ts"
 import * as Http from "./Http.ts"
@@ -18,7 +20,7 @@ export interface TestClusterOptions {
   /** Settings of all nodes. */
   readonly env?: Readonly<Record<string, string>>
   /** Makes the file that the nodes run; the build's otherwise. */
-  readonly program?: Effect.Effect<string>
+  readonly program?: Effect.Effect<string, never, Scope.Scope>
   /** The URL at which the nodes find the database, where it is not the database's own. */
   readonly nodesReach?: (databaseUrl: string) => string
 }
@@ -35,6 +37,8 @@ export class TestCluster extends Context.Tag("codegen-mcp/test/TestCluster")<
     readonly sql: SqlClient.SqlClient
     /** All containers of this cluster, in any state. */
     readonly containers: Effect.Effect<ReadonlyArray<OwnedContainer>>
+    /** Takes all sandboxes from their nodes, behind their back. */
+    readonly removeContainers: Effect.Effect<void>
     /** Where a node serves HTTP, without a path. */
     readonly url: (node: string) => Effect.Effect<string>
     readonly incarnation: (node: string) => Effect.Effect<string>
@@ -59,19 +63,18 @@ const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOpt
         docker.listContainers({ all: true, filters: { label: [`${labels.cluster}=${id}`] } }),
       ),
     )
-    // The nodes remove their containers; this is for a test that failed half-way.
-    yield* Effect.addFinalizer(() =>
-      list.pipe(
-        Effect.flatMap(
-          Effect.forEach(({ Id }) =>
-            Effect.ignore(
-              docker.use("remove", (docker) => docker.getContainer(Id).remove({ force: true, v: true })),
-            ),
+    const removeContainers = list.pipe(
+      Effect.flatMap(
+        Effect.forEach(({ Id }) =>
+          Effect.ignore(
+            docker.use("remove", (docker) => docker.getContainer(Id).remove({ force: true, v: true })),
           ),
         ),
-        Effect.ignore,
       ),
+      Effect.ignore,
     )
+    // The nodes remove their containers; this is for a test that failed half-way.
+    yield* Effect.addFinalizer(() => removeContainers)
     const cluster = yield* LocalCluster.start({
       nodes,
       program: yield* program ?? Effect.succeed(undefined),
@@ -96,6 +99,7 @@ const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOpt
         ),
         Effect.orDie,
       ),
+      removeContainers,
       url: (node: string) => Effect.map(entry(node), ({ url }) => url),
       incarnation: (node: string) => Effect.map(entry(node), ({ incarnation }) => incarnation),
       client: (options?: Partial<Client.ClientOptions>) => Client.open({ url: cluster.mcpUrl, ...options }),
@@ -123,6 +127,7 @@ const Readiness = Schema.Struct({
   postgres: Schema.Boolean,
   engine: Schema.Boolean,
   shards: Schema.Number,
+  pools: Schema.Record({ key: Schema.String, value: Schema.Struct({ ready: Schema.Number }) }),
 })
 
 /** What a node says of itself, with the status that it says it with. */
@@ -157,6 +162,20 @@ export const clientOwnedBy = (cluster: TestCluster["Type"], node: string, { name
       const client = yield* cluster.client(named ? { session: randomUUID() } : {})
       if ((yield* client.ask(sessionInfo, {})).owner_node === node) return client
       yield* Effect.orDie(client.end())
+    }
+    return yield* Effect.dieMessage(`${node} owns none of 60 new sessions`)
+  })
+
+/** A session of a client, by a template, that is owned by this node; opens one after the other until one is. */
+export const sessionOwnedBy = (client: Client.TestClient, node: string, template?: string) =>
+  Effect.gen(function* () {
+    for (let tried = 0; tried < 60; tried++) {
+      const { session_id: session } = yield* client.ask(
+        openSession,
+        template === undefined ? {} : { template },
+      )
+      if ((yield* client.ask(sessionInfo, {}, { session })).owner_node === node) return session
+      yield* client.ask(closeSession, {}, { session })
     }
     return yield* Effect.dieMessage(`${node} owns none of 60 new sessions`)
   })
