@@ -73,8 +73,13 @@ describe("Presentation", () => {
     }
   })
 
+  const unnamed = (tool: (typeof listing)[number]) => ({ ...tool, name: "" })
+
   it("lists tools by the names that a prefix gives them, also where one names another", () => {
-    const names = prefixed("cg_", [...standard.listed.map(({ name }) => name)])
+    const names = prefixed(
+      "cg_",
+      standard.listed.map(({ name }) => name),
+    )
     for (const [tools, plain] of [
       [listingOf(standard.listed, names), listing],
       [sessionlessListingOf(standard.listed, names), sessionlessListing],
@@ -83,11 +88,11 @@ describe("Presentation", () => {
         tools.map(({ name }) => name),
         plain.map(({ name }) => `cg_${name}`),
       )
-      const text = JSON.stringify(tools.map(({ name: _, ...tool }) => tool))
+      const text = JSON.stringify(tools.map(unnamed))
       assert.include(text, "cg_read_output")
       assert.notMatch(text, /(?<!cg_)\b(read_output|open_session|get_result|exec)\b/)
       assert.strictEqual(
-        JSON.stringify(plain.map(({ name: _, ...tool }) => tool)),
+        JSON.stringify(plain.map(unnamed)),
         text.replaceAll("cg_", ""),
         "nothing else changes",
       )
