@@ -152,6 +152,13 @@ export const settings = {
   ),
   maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
 
+  testsFailedIsError: setting(
+    "TESTS_FAILED_IS_ERROR",
+    (name) => Config.boolean(name),
+    { value: false, text: "false" },
+    "whether an answer with `passed: false` is an error of its tool (`isError`), for clients that judge by that",
+  ),
+
   checkpoint: setting(
     "CHECKPOINT",
     (name) => Config.literal("call", "interval", "off")(name),
