@@ -9,10 +9,11 @@ import { failover } from "./bench/Failover.ts"
 import { mcp } from "./bench/Mcp.ts"
 import { sandbox } from "./bench/Sandbox.ts"
 import { table } from "./bench/Table.ts"
+import { tests } from "./bench/tools/Tests.ts"
 import { run } from "./process/Script.ts"
 import { StartError } from "./process/StartError.ts"
 
-const benches: ReadonlyArray<Bench> = [calls, mcp, sandbox, checkpoint, failover]
+const benches: ReadonlyArray<Bench> = [calls, mcp, sandbox, checkpoint, failover, tests]
 
 const usage = `Usage: npm run bench -- NAME [options]
 

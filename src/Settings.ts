@@ -80,24 +80,11 @@ export const settings = {
     "time that an idle HTTP connection is kept; more than a balancer keeps its own",
   ),
 
-  toolsets: setting(
+  toolsets: list(
     "TOOLSETS",
-    (name) => Config.nested(separated, name),
-    { value: [], text: "all" },
-    "sets of tools to offer, separated by commas: commands, files, code, tests, checks, sessions; `sessions`, and what goes on with a call that still runs, always are",
+    "sets of tools to offer: commands, files, code, tests, checks, sessions; all otherwise. `sessions`, and what goes on with a call that still runs, are always offered",
   ),
-  toolPrefix: setting(
-    "TOOL_PREFIX",
-    (name) =>
-      Config.string(name).pipe(
-        Config.validate({
-          message: "must be up to 16 of a-z, 0-9 and _, and begin with a letter",
-          validation: (prefix) => prefix === "" || /^[a-z][a-z0-9_]{0,15}$/.test(prefix),
-        }),
-      ),
-    { value: "", text: "none" },
-    "what the name of every tool begins with, for clients with other tools of these names; it should end in `_`",
-  ),
+  toolPrefix: optional("TOOL_PREFIX", "what every tool's name begins with, such as `cg_`"),
 
   dataDir: text("DATA_DIR", ".codegen/node", "folder where this node keeps its id"),
   nodeId: optional("NODE_ID", "this node's id; otherwise made once and kept in DATA_DIR"),
@@ -170,6 +157,13 @@ export const settings = {
     "output past OUTPUT_LIMIT that a sandbox keeps in files below /tmp, of all its commands",
   ),
   maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
+
+  testsFailedIsError: setting(
+    "TESTS_FAILED_IS_ERROR",
+    (name) => Config.boolean(name),
+    { value: false, text: "false" },
+    "whether an answer with `passed: false` is an error of its tool (`isError`), for clients that judge by that",
+  ),
 
   checkpoint: setting(
     "CHECKPOINT",

@@ -1,6 +1,6 @@
 /** Tools and their outcomes as the protocol shows them. Text and structured content carry the same facts. */
 import type { CallToolResult, Tool as McpTool } from "@modelcontextprotocol/sdk/types.js"
-import { JSONSchema, Option, ParseResult, Schema } from "effect"
+import { JSONSchema, Option, ParseResult, Predicate, Schema } from "effect"
 import { type Explained, type Failure, failureOf } from "../domain/Failure.ts"
 import type { Reply } from "../domain/Operation.ts"
 import type { AnyTool } from "../tools/Tool.ts"
@@ -50,13 +50,26 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
   return { failure: invalid(issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")) }
 }
 
-export const resultOf = (reply: Exclude<Reply, { readonly _tag: "Cancelled" }>): CallToolResult =>
+/** `isStrict`: an answer whose checks did not pass, which it says itself, is an error too. */
+export const resultOf = (
+  reply: Exclude<Reply, { readonly _tag: "Cancelled" }>,
+  isStrict = false,
+): CallToolResult =>
   reply._tag === "Failed"
     ? failed(reply.failure)
     : {
         ...answered(reply.output),
+        ...(isStrict && reply._tag === "Answered" && hasFailed(reply.output) ? { isError: true } : {}),
         ...(reply._tag === "Answered" && reply.content !== undefined ? { content: [...reply.content] } : {}),
       }
+
+/** Also where it is another call's answer, of get_result. */
+const hasFailed = (output: unknown) =>
+  Predicate.hasProperty(output, "passed")
+    ? output.passed === false
+    : Predicate.hasProperty(output, "result") &&
+      Predicate.hasProperty(output.result, "passed") &&
+      output.result.passed === false
 
 export const answered = (output: unknown): CallToolResult => ({
   content: [{ type: "text", text: JSON.stringify(output) }],
@@ -77,7 +90,7 @@ export const renamed = (result: CallToolResult, names: ToolNames): CallToolResul
   if (names === plainNames) return result
   const { structuredContent, content } = result
   const said = structuredContent ?? (content[0]?.type === "text" ? parsed(content[0].text) : {})
-  const own = result.isError === true ? failureWords : answerWords
+  const own = structuredContent === undefined ? failureWords : answerWords
   const changed = Object.fromEntries(
     Object.entries(said).map(([key, value]) => [
       key,

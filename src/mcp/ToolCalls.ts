@@ -22,6 +22,7 @@ import type { Reply } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionError } from "../domain/SessionError.ts"
 import { Sessions } from "../session/Sessions.ts"
+import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
 import { type AnyOwnerTool, required } from "../tools/Tool.ts"
 import type { Connection } from "./Connections.ts"
@@ -94,6 +95,12 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const sessions = yield* Sessions
       const { node } = yield* NodeIdentity
       const registry = yield* Registry
+      const isStrict = yield* settings.testsFailedIsError.config
+      /** A reply as its client is to see it, unless it wants none. */
+      const told = (reply: Reply, { end }: Follower) =>
+        reply._tag === "Cancelled"
+          ? Effect.zipRight(end(undefined), Effect.never)
+          : Effect.succeed(resultOf(reply, isStrict))
 
       const { names } = registry
       return {
@@ -196,10 +203,6 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
     }),
   )
 }
-
-/** A reply as its client is to see it, unless it wants none. */
-const told = (reply: Reply, { end }: Follower) =>
-  reply._tag === "Cancelled" ? Effect.zipRight(end(undefined), Effect.never) : Effect.succeed(resultOf(reply))
 
 /** What its client takes before the answer. */
 const wishesOf = ({ logLevel, questions }: Caller, { _meta }: CallParams) => ({

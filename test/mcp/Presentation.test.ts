@@ -234,7 +234,7 @@ describe("Presentation", () => {
     ]
 
     it("carry the same facts as text and as structured content", () => {
-      for (const result of [answered(output), ...outcomes.slice(0, 2).map(resultOf)]) {
+      for (const result of [answered(output), ...outcomes.slice(0, 2).map((outcome) => resultOf(outcome))]) {
         assert.notProperty(result, "isError")
         assert.deepStrictEqual(result.structuredContent, output)
         const [content] = result.content
@@ -242,8 +242,25 @@ describe("Presentation", () => {
       }
     })
 
+    it("of checks that did not pass are errors only where that is asked for", () => {
+      const said = (output: unknown): Outcome => ({ _tag: "Answered", state: "succeeded", output })
+      for (const output of [{ passed: false }, { status: "succeeded", result: { passed: false } }]) {
+        assert.isUndefined(resultOf(said(output)).isError)
+        assert.isTrue(resultOf(said(output), true).isError)
+        assert.deepStrictEqual(resultOf(said(output), true).structuredContent, output)
+      }
+      for (const output of [
+        { passed: true },
+        { result: { passed: true } },
+        { exit_code: 1 },
+        { result: null },
+      ]) {
+        assert.isUndefined(resultOf(said(output), true).isError)
+      }
+    })
+
     it("of a failure are errors that the model can read", () => {
-      for (const result of [failed(failure), ...outcomes.slice(2).map(resultOf)]) {
+      for (const result of [failed(failure), ...outcomes.slice(2).map((outcome) => resultOf(outcome))]) {
         assert.isTrue(result.isError)
         const [content] = result.content
         assert.deepStrictEqual(content?.type === "text" ? JSON.parse(content.text) : undefined, failure)
