@@ -38,11 +38,7 @@ const options = Effect.try({
 const makeImage = (install: boolean) =>
   Effect.gen(function* () {
     const machine = yield* Machine.prepare({ install })
-    yield* Images.named(
-      machine.engine,
-      yield* Images.bridge(machine.engine, machine.agentImage),
-      "codegen-mcp-bridge",
-    )
+    yield* Images.named(machine.engine, yield* Images.bridge(machine.engine, machine.agentImage), "bridge")
     yield* Effect.sync(() => process.stdout.write("codegen-mcp-bridge is there.\n"))
   })
 

@@ -16,7 +16,7 @@ import { step } from "../process/Progress.ts"
 import { StartError } from "../process/StartError.ts"
 
 interface Recipe {
-  readonly name: "sandbox" | "agent" | "bridge"
+  readonly name: "sandbox" | "agent" | "bridge" | "runners"
   /** Of the project, each. */
   readonly files: ReadonlyArray<string>
   /** Whether its packages of npm are to stand beside them. */
@@ -68,10 +68,24 @@ export const bridge = (engine: Engine, agentImage: string) =>
     args: () => Effect.succeed({ AGENT: agentImage }),
   })
 
+/** Gives the name of a sandbox image with more test runners, which the engine then has. */
+export const runners = (engine: Engine, sandboxImage: string) =>
+  acquire(engine, {
+    name: "runners",
+    files: ["Dockerfile", "package.json", "package-lock.json"].map((file) => `docker/runners/${file}`),
+    npm: true,
+    madeOf: sandboxImage,
+    args: () => Effect.succeed({ SANDBOX: sandboxImage }),
+  })
+
 /** Gives an image of the engine one more name. */
-export const named = ({ docker }: Engine, image: string, repo: string): Effect.Effect<void, StartError> =>
-  Effect.asVoid(call(() => docker.getImage(image).tag({ repo, tag: "latest" }))).pipe(
-    Effect.catchTag("EngineFailure", unbuilt("bridge")),
+export const named = (
+  { docker }: Engine,
+  image: string,
+  name: "bridge" | "runners",
+): Effect.Effect<void, StartError> =>
+  Effect.asVoid(call(() => docker.getImage(image).tag({ repo: `codegen-mcp-${name}`, tag: "latest" }))).pipe(
+    Effect.catchTag("EngineFailure", unbuilt(name)),
   )
 
 /** Copies an image, by its name, to another engine. */
@@ -97,7 +111,7 @@ const acquire = (engine: Engine, recipe: Recipe): Effect.Effect<string, StartErr
     yield* ProcessLock.waitFor(stage)
     if (yield* BaseImage.exists(engine, name)) return name
     yield* step(
-      `Building the ${recipe.name} image${recipe.name === "sandbox" ? "; this takes a few minutes, once" : ""} …`,
+      `Building the ${recipe.name} image${recipe.name === "sandbox" || recipe.name === "runners" ? "; this takes a few minutes, once" : ""} …`,
     )
     yield* prepare(engine, recipe, stage)
     yield* build(engine, recipe, name, stage, yield* recipe.args(stage))

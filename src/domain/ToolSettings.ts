@@ -1,24 +1,17 @@
-/** The settings of what tools clients see; a part of `Settings.ts`. */
+/** The settings of what tools clients see, and how they answer; a part of `Settings.ts`. */
 import { Config } from "effect"
-import { separated, setting } from "./Setting.ts"
+import { list, optional, setting } from "./Setting.ts"
 
 export const toolSettings = {
-  toolsets: setting(
+  toolsets: list(
     "TOOLSETS",
-    (name) => Config.nested(separated, name),
-    { value: [], text: "all" },
-    "sets of tools to offer, separated by commas: commands, files, code, tests, checks, sessions; `sessions`, and what goes on with a call that still runs, always are",
+    "sets of tools to offer: commands, files, git, code, tests, checks, network, artifacts, sessions; all otherwise. `sessions`, and what goes on with a call that still runs, are always offered",
   ),
-  toolPrefix: setting(
-    "TOOL_PREFIX",
-    (name) =>
-      Config.string(name).pipe(
-        Config.validate({
-          message: "must be up to 16 of a-z, 0-9 and _, and begin with a letter",
-          validation: (prefix) => prefix === "" || /^[a-z][a-z0-9_]{0,15}$/.test(prefix),
-        }),
-      ),
-    { value: "", text: "none" },
-    "what the name of every tool begins with, for clients with other tools of these names; it should end in `_`",
+  toolPrefix: optional("TOOL_PREFIX", "what every tool's name begins with, such as `cg_`"),
+  testsFailedIsError: setting(
+    "TESTS_FAILED_IS_ERROR",
+    (name) => Config.boolean(name),
+    { value: false, text: "false" },
+    "whether an answer with `passed: false` is an error of its tool (`isError`), for clients that judge by that",
   ),
 }

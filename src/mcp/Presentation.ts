@@ -1,6 +1,6 @@
 /** Tools and their outcomes as the protocol shows them. Text and structured content carry the same facts. */
 import type { CallToolResult, Tool as McpTool } from "@modelcontextprotocol/sdk/types.js"
-import { JSONSchema, Option, ParseResult, Schema } from "effect"
+import { JSONSchema, Option, ParseResult, Predicate, Schema } from "effect"
 import type { Content } from "../domain/Content.ts"
 import { type Explained, type Failure, failureOf } from "../domain/Failure.ts"
 import type { Reply } from "../domain/Operation.ts"
@@ -51,10 +51,25 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
   return { failure: invalid(issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")) }
 }
 
-export const resultOf = (reply: Exclude<Reply, { readonly _tag: "Cancelled" }>): CallToolResult =>
+/** `isStrict`: an answer whose checks did not pass, which it says itself, is an error too. */
+export const resultOf = (
+  reply: Exclude<Reply, { readonly _tag: "Cancelled" }>,
+  isStrict = false,
+): CallToolResult =>
   reply._tag === "Failed"
     ? failed(reply.failure)
-    : answered(reply.output, reply._tag === "Answered" ? reply.content : undefined)
+    : {
+        ...answered(reply.output, reply._tag === "Answered" ? reply.content : undefined),
+        ...(isStrict && reply._tag === "Answered" && hasFailed(reply.output) ? { isError: true } : {}),
+      }
+
+/** Also where it is another call's answer, of get_result. */
+const hasFailed = (output: unknown) =>
+  Predicate.hasProperty(output, "passed")
+    ? output.passed === false
+    : Predicate.hasProperty(output, "result") &&
+      Predicate.hasProperty(output.result, "passed") &&
+      output.result.passed === false
 
 /** `content` is what a client shows, where that is not the output as JSON. */
 export const answered = (output: unknown, content?: ReadonlyArray<Content>): CallToolResult => ({
@@ -76,7 +91,7 @@ export const renamed = (result: CallToolResult, names: ToolNames): CallToolResul
   if (names === plainNames) return result
   const { structuredContent, content } = result
   const said = structuredContent ?? (content[0]?.type === "text" ? parsed(content[0].text) : {})
-  const own = result.isError === true ? failureWords : answerWords
+  const own = structuredContent === undefined ? failureWords : answerWords
   const changed = Object.fromEntries(
     Object.entries(said).map(([key, value]) => [
       key,

@@ -22,6 +22,7 @@ import type { Reply } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionError } from "../domain/SessionError.ts"
 import { Sessions } from "../session/Sessions.ts"
+import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
 import { type AnyOwnerTool, required } from "../tools/Tool.ts"
 import { Objects } from "../workspace/Objects.ts"
@@ -98,6 +99,12 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const registry = yield* Registry
       const objects = yield* Objects
       const baseOf = yield* PublicUrl.make
+      const isStrict = yield* settings.testsFailedIsError.config
+      /** A reply as its client is to see it, unless it wants none. */
+      const told = (reply: Reply, { end }: Follower) =>
+        reply._tag === "Cancelled"
+          ? Effect.zipRight(end(undefined), Effect.never)
+          : Effect.succeed(resultOf(reply, isStrict))
 
       const { names } = registry
       return {
@@ -206,10 +213,6 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
     }),
   )
 }
-
-/** A reply as its client is to see it, unless it wants none. */
-const told = (reply: Reply, { end }: Follower) =>
-  reply._tag === "Cancelled" ? Effect.zipRight(end(undefined), Effect.never) : Effect.succeed(resultOf(reply))
 
 /** What its client takes before the answer. */
 const wishesOf = ({ logLevel, questions }: Caller, { _meta }: CallParams) => ({

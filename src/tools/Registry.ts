@@ -1,5 +1,5 @@
 /** The tools of this server, in the fixed order in which clients see them. */
-import { ConfigError, Context, Effect, Layer } from "effect"
+import { ConfigError, Context, Effect, Layer, Option } from "effect"
 import { settings } from "../Settings.ts"
 import { format } from "./checks/Format.ts"
 import { lint } from "./checks/Lint.ts"
@@ -58,7 +58,13 @@ export class Registry extends Context.Tag("codegen-mcp/tools/Registry")<
     Registry,
     Effect.gen(function* () {
       const sets = yield* settings.toolsets.config
-      const prefix = yield* settings.toolPrefix.config
+      const prefix = Option.getOrElse(yield* settings.toolPrefix.config, () => "")
+      if (!prefixRule.test(prefix)) {
+        return yield* refuse(
+          settings.toolPrefix.name,
+          "must be up to 16 of a-z, 0-9 and _, and begin with a letter",
+        )
+      }
       const unknown = sets.filter((name) => !Object.hasOwn(toolsets, name))
       if (unknown.length > 0) {
         const known = Object.keys(toolsets).join(", ")
@@ -137,6 +143,9 @@ const offered = (names: ReadonlyArray<string>): ReadonlyArray<AnyTool> => {
 
 /** Tools that no client sees; and those of sets that are not offered any more may have answers to be had. */
 const hidden: ReadonlyArray<AnyTool> = [fileContent, filePaths, unpackUpload, ...all]
+
+/** What leaves room for a name. */
+const prefixRule = /^([a-z][a-z0-9_]{0,15})?$/
 
 /** What every client accepts. */
 const nameRule = /^[a-z][a-z0-9_]{1,40}$/

@@ -82,8 +82,13 @@ describe("Presentation", () => {
     }
   })
 
+  const unnamed = (tool: (typeof listing)[number]) => ({ ...tool, name: "" })
+
   it("lists tools by the names that a prefix gives them, also where one names another", () => {
-    const names = prefixed("cg_", [...standard.listed.map(({ name }) => name)])
+    const names = prefixed(
+      "cg_",
+      standard.listed.map(({ name }) => name),
+    )
     for (const [tools, plain] of [
       [listingOf(standard.listed, names), listing],
       [sessionlessListingOf(standard.listed, names), sessionlessListing],
@@ -92,11 +97,11 @@ describe("Presentation", () => {
         tools.map(({ name }) => name),
         plain.map(({ name }) => `cg_${name}`),
       )
-      const text = JSON.stringify(tools.map(({ name: _, ...tool }) => tool))
+      const text = JSON.stringify(tools.map(unnamed))
       assert.include(text, "cg_read_output")
       assert.notMatch(text, /(?<!cg_)\b(read_output|open_session|get_result|exec)\b/)
       assert.strictEqual(
-        JSON.stringify(plain.map(({ name: _, ...tool }) => tool)),
+        JSON.stringify(plain.map(unnamed)),
         text.replaceAll("cg_", ""),
         "nothing else changes",
       )
@@ -244,7 +249,7 @@ describe("Presentation", () => {
     ]
 
     it("carry the same facts as text and as structured content", () => {
-      for (const result of [answered(output), ...outcomes.slice(0, 2).map(resultOf)]) {
+      for (const result of [answered(output), ...outcomes.slice(0, 2).map((outcome) => resultOf(outcome))]) {
         assert.notProperty(result, "isError")
         assert.deepStrictEqual(result.structuredContent, output)
         const [content] = result.content
@@ -252,8 +257,25 @@ describe("Presentation", () => {
       }
     })
 
+    it("of checks that did not pass are errors only where that is asked for", () => {
+      const said = (output: unknown): Outcome => ({ _tag: "Answered", state: "succeeded", output })
+      for (const output of [{ passed: false }, { status: "succeeded", result: { passed: false } }]) {
+        assert.isUndefined(resultOf(said(output)).isError)
+        assert.isTrue(resultOf(said(output), true).isError)
+        assert.deepStrictEqual(resultOf(said(output), true).structuredContent, output)
+      }
+      for (const output of [
+        { passed: true },
+        { result: { passed: true } },
+        { exit_code: 1 },
+        { result: null },
+      ]) {
+        assert.isUndefined(resultOf(said(output), true).isError)
+      }
+    })
+
     it("of a failure are errors that the model can read", () => {
-      for (const result of [failed(failure), ...outcomes.slice(2).map(resultOf)]) {
+      for (const result of [failed(failure), ...outcomes.slice(2).map((outcome) => resultOf(outcome))]) {
         assert.isTrue(result.isError)
         const [content] = result.content
         assert.deepStrictEqual(content?.type === "text" ? JSON.parse(content.text) : undefined, failure)

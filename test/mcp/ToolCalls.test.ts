@@ -69,7 +69,10 @@ const call = (
       logLevel: null,
       questions: [],
     }
-    const calls = yield* Effect.provide(ToolCalls, ToolCalls.layer.pipe(Layer.provide(boundaries)))
+    const calls = yield* Effect.provide(
+      ToolCalls,
+      ToolCalls.layer.pipe(Layer.provide(boundaries), Layer.orDie),
+    )
     const result = yield* calls.call(ann, connection, 7, params, {
       takesEvents: true,
       begun: (operation) => Effect.sync(() => begun.push(operation)),

@@ -53,6 +53,12 @@ export class Collector {
     return this.unnamedTests
   }
 
+  /** Nothing came. */
+  get isEmpty() {
+    const { errors, failed, passed, skipped } = this.counts
+    return errors + failed + passed + skipped === 0
+  }
+
   get counts(): TestCounts {
     const { error, ...rest } = this.counted
     return { ...rest, errors: error + this.suiteErrors }

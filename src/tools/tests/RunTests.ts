@@ -9,9 +9,9 @@ import { answerOf, runArguments, testTool } from "./TestTool.ts"
 import { runTests as run } from "./TestRun.ts"
 
 const Text = Schema.String.pipe(
+  Schema.filter((text) => !text.includes("\0") || "must not contain a NUL character"),
   Schema.minLength(1),
   Schema.maxLength(1000),
-  Schema.filter((text) => !text.includes("\0") || "must not contain a NUL character"),
 )
 
 export const runTests = ownerTool({

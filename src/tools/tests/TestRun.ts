@@ -3,16 +3,16 @@
  * a folder below /tmp that goes when the run is over; it is as little to be trusted as anything in a sandbox.
  */
 import { Effect, Schema } from "effect"
-import type { CommandEnd } from "../../domain/Command.ts"
-import type { Sandbox } from "../../sandbox/Sandbox.ts"
 import type { commandsOf, Ran } from "../commands/ToolCommand.ts"
 import { absolute, type OwnerCall } from "../Tool.ts"
 import { Collector } from "./Collector.ts"
 import { fitting, remember } from "./LastFailed.ts"
+import { reading } from "./ReportFile.ts"
 import { choose } from "./Runners.ts"
-import type { ReportReader, Runner, RunnerOutput, Selection } from "./Runner.ts"
+import type { RunnerOutput, Selection } from "./Runner.ts"
 import { script } from "./SandboxScript.ts"
-import { RunnerName, type TestReport } from "./TestReport.ts"
+import { reportOf } from "./TestEnd.ts"
+import { RunnerName } from "./TestReport.ts"
 
 /** What to run; all tests of /workspace, by the runner that they look like, where nothing is given. */
 export interface TestRequest {
@@ -58,28 +58,34 @@ export const runTests = Effect.fnUntraced(function* (
     collector.note(`There are tests for ${others.join(" and ")} too: give \`runner\` to run them.`)
   }
   const own = `/tmp/codegen-mcp-tests-${call.operation}`
+  const reader = runner.reader(collector, folder)
+  const more = reading(sandbox, `${own}/report`, call.limits.output, reader)
+  const { args, script: lines } = runner.invocation(selection, project)
+  const run = commands.run(
+    {
+      argv: ["/bin/sh", "-c", `mkdir -p "$1"\n${lines}`, "sh", own, ...args],
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+      stdin: "none",
+      tty: false,
+      timeoutMs: request.timeoutMs,
+    },
+    [runner.name, selection.path ?? "", selection.name ?? ""].join(" ").trim().slice(0, 200),
+  )
   commands.say(`Running ${runner.name} …`)
   const ran = yield* Effect.ensuring(
     Effect.gen(function* () {
-      const { args, script } = runner.invocation(selection, project)
-      const ran = yield* commands.run(
-        {
-          argv: ["/bin/sh", "-c", `mkdir -p "$1"\n${script}`, "sh", own, ...args],
-          cwd: folder,
-          env: { NO_COLOR: "1", CI: "1" },
-          stdin: "none",
-          tty: false,
-          timeoutMs: request.timeoutMs,
-        },
-        `${runner.name} ${[selection.path ?? "", selection.name ?? ""].join(" ")}`.trim().slice(0, 200),
-      )
-      yield* read(sandbox, `${own}/report`, call.limits.output, runner.reader(collector, folder))
+      const ran = yield* call.progress === undefined
+        ? run
+        : Effect.raceFirst(run, counting(more, collector, commands.say))
+      yield* more
+      reader.end()
       return ran
     }),
     Effect.ignore(script(sandbox, 'rm -rf "$1"', [own])),
   )
   const output = outputOf(ran)
-  if (output.code === 127)
+  if (output.code === 127 && collector.isEmpty)
     return yield* new RunnerMissing({ runner: runner.name, folder, install: runner.install })
   const report = reportOf(runner, collector, ran.end, output)
   if (report.status === "finished") {
@@ -101,68 +107,21 @@ export const runTests = Effect.fnUntraced(function* (
   return report
 })
 
-/** What the run came to. An end that the report does not account for is an error of its own. */
-export const reportOf = (
-  runner: Runner,
-  collector: Collector,
-  end: CommandEnd,
-  output: RunnerOutput,
-): TestReport => {
-  const isWhole = end._tag === "Exited" || end._tag === "Signalled" || end._tag === "TooMuchOutput"
-  if (isWhole) {
-    runner.explain?.(output, collector)
+/** Tells how many tests have ended, as long as it is let. */
+const counting = <E>(more: Effect.Effect<void, E>, collector: Collector, say: (message: string) => void) => {
+  let told = ""
+  return Effect.gen(function* () {
+    yield* Effect.sleep(countingTime)
+    yield* more
     const { errors, failed, passed, skipped } = collector.counts
-    if (failed + errors === 0 && (output.code !== 0 || passed + skipped === 0)) {
-      const said = (output.stderr.trim() || output.stdout.trim()).slice(-4000)
-      collector.error({
-        message:
-          output.code === 0 || said === ""
-            ? passed + skipped === 0
-              ? "No tests were found."
-              : `${runner.name} failed (${endOf(end)}).`
-            : `${runner.name} failed (${endOf(end)}): ${said.split("\n").at(-1)}`,
-        ...(said === "" ? {} : { trace: said }),
-      })
-    }
-  }
-  const { counts } = collector
-  return {
-    runner: runner.name,
-    status: end._tag === "TimedOut" ? "timed_out" : end._tag === "Cancelled" ? "cancelled" : "finished",
-    passed: isWhole && output.code === 0 && counts.failed + counts.errors === 0,
-    counts,
-    durationMs: end.durationMs,
-    failures: collector.failures,
-    errors: collector.errors,
-    unnamed: collector.unnamed,
-    notes: collector.notes,
-  }
+    const of = collector.total === undefined ? "" : ` of ${collector.total}`
+    const now = `${passed + failed + errors + skipped}${of} tests, ${failed + errors} failed`
+    if (now !== told) say(now)
+    told = now
+  }).pipe(Effect.forever)
 }
 
-const endOf = (end: CommandEnd) =>
-  end._tag === "Exited" ? `exit code ${end.code}` : end._tag === "Signalled" ? end.signal : "too much output"
-
-/** Reads a file below /tmp in pieces of what one command may write. */
-const read = Effect.fnUntraced(function* (
-  sandbox: Sandbox,
-  path: string,
-  piece: number,
-  reader: ReportReader,
-) {
-  let offset = 0
-  while (offset < maxReport) {
-    const data = yield* script(sandbox, pieceOf, [path, String(offset + 1), String(piece)])
-    reader.push(data)
-    offset += data.length
-    if (data.length < piece) break
-  }
-  reader.end()
-})
-
-const pieceOf = '[ -f "$1" ] && tail -c "+$2" "$1" | head -c "$3"'
-
-/** Bytes of a report. */
-const maxReport = 32 * 1024 * 1024
+const countingTime = "2 seconds"
 
 const outputOf = ({ end, page }: Ran): RunnerOutput => ({
   code: end._tag === "Exited" ? end.code : undefined,

@@ -162,13 +162,16 @@ class Result(unittest.TextTestResult):
         whole = self._exc_info_to_string(err, test)
         if type(test).__name__ == "_FailedTest":
             return self.broken(test, str(error))
+        name, what = test.id(), ""
         if type(test).__name__ == "_ErrorHolder":
-            state = "error"
+            # setUpClass (module.Class): it stands for all tests of that.
+            what, _, name = name.rstrip(")").partition(" (")
+            state, name, what = "error", name or what, what + ": "
         path, line = place(trace, test)
         got, expected = sides(str(error)) if issubclass(kind, AssertionError) else (None, None)
         tell(
-            state=state, id=test.id(), file=near(path), line=line,
-            message=text("%s: %s" % (kind.__name__, error)), trace=text(whole), expected=expected, got=got,
+            state=state, id=name, file=near(path), line=line,
+            message=text("%s%s: %s" % (what, kind.__name__, error)), trace=text(whole), expected=expected, got=got,
         )
 
     def broken(self, test, whole):
@@ -236,10 +239,13 @@ for path in asked["paths"] or [os.path.relpath(root, here) for root in roots]:
         found += each(loader.loadTestsFromName(os.path.normpath(name).replace(os.sep, ".")))
     else:
         sys.exit("There is no " + path)
-whole = lambda test: re.sub(r" [(\[].*", "", test.id())
+def is_asked(test):
+    parts = re.sub(r" [(\[].*", "", test.id()).split(".")
+    return not only or any(".".join(parts[:count + 1]) in only for count in range(len(parts)))
+
 only = set(re.sub(r" [(\[].*", "", name) for name in asked["only"])
-chosen = [test for test in found if type(test).__name__ == "_FailedTest" or
-    ((not only or whole(test) in only) and asked["name"] in test.id())]
+chosen = [test for test in found if (type(test).__name__ == "_FailedTest" and not only) or
+    (is_asked(test) and asked["name"] in test.id())]
 tell(total=len(chosen))
 options = {"failfast": "-f" in asked["args"] or "--failfast" in asked["args"], "buffer": "-b" in asked["args"]}
 result = unittest.TextTestRunner(resultclass=Result, verbosity=2 if "-v" in asked["args"] else 1, **options).run(

@@ -18,7 +18,7 @@ export const jest: Runner = {
     const { files, pattern } = partsOf(only)
     return {
       script: `${packageScript("jest/bin/jest.js", "reporter.cjs")}
-exec node "$program" --ci --testLocationInResults --reporters=default --reporters="$dir/reporter.cjs" "$@"`,
+exec node "$program" --testLocationInResults --reporters=default --reporters="$dir/reporter.cjs" "$@"`,
       args: [
         jestReporter,
         ...args,
