@@ -18,7 +18,7 @@ export const applyPatch = ownerTool({
     "and copied files, and modes, by git's headers. Context has to fit exactly; a hunk may stand at other lines than its " +
     "header says where only one place fits. Paths are relative to /workspace. For small changes edit_file is easier.",
   input: Schema.Struct({
-    patch: Schema.String.pipe(Schema.minLength(1)),
+    patch: Schema.String.pipe(Schema.minLength(1)).annotations({ description: "The whole unified diff." }),
   }),
   output: Schema.Struct({
     files: Schema.Array(

@@ -174,5 +174,5 @@ const withoutReturns = (bytes: Buffer) => {
 }
 
 /** With CRLF for each LF. */
-export const withReturns = (bytes: Buffer) =>
+const withReturns = (bytes: Buffer) =>
   Buffer.from(bytes.toString("latin1").replaceAll("\n", "\r\n"), "latin1")

@@ -13,7 +13,9 @@ export const findFiles = ownerTool({
     "Find files of the workspace by a glob: `*.ts` for a name at any depth, `src/**/test_*.py` for a path. Knows `*`, " +
     "`**`, `?`, `[a-z]`, `{a,b}`. What a .gitignore names is left out, unless `path` is inside of it.",
   input: Schema.Struct({
-    pattern: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(4096)),
+    pattern: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(4096)).annotations({
+      description: "A glob, such as `*.ts` or `src/**/*.py`.",
+    }),
     path: optional(
       WorkspacePath.annotations({
         description: "Folder that the pattern counts from; /workspace otherwise.",

@@ -35,7 +35,7 @@ export interface Row {
 }
 
 /** What is wrong, and in which line of the patch. */
-export interface Flaw {
+interface Flaw {
   readonly at: number
   readonly text: string
 }

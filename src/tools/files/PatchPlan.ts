@@ -64,8 +64,8 @@ const doubles = (parts: ReadonlyArray<FilePatch>) => {
     seen.add(`${kind} ${path}`)
   }
   for (const { at, from, isCopy, to } of parts) {
-    note("to", to, at)
-    if (!isCopy && from !== to) note("from", from, at)
+    if (!isCopy) note("from", from, at)
+    if (from !== to) note("to", to, at)
   }
   return problems
 }

@@ -17,7 +17,9 @@ export const searchFiles = ownerTool({
     "line breaks), or by a `literal` text. Lines are shown as `12:text`, those around them as `13-text`. What a " +
     ".gitignore names is left out, unless `path` is inside of it.",
   input: Schema.Struct({
-    pattern: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(16_000)),
+    pattern: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(16_000)).annotations({
+      description: "A regular expression, or a text where `literal`.",
+    }),
     path: optional(WorkspacePath.annotations({ description: "Folder or file; /workspace otherwise." })),
     glob: optional(
       Schema.String.pipe(Schema.minLength(1), Schema.maxLength(4096)).annotations({
@@ -25,7 +27,9 @@ export const searchFiles = ownerTool({
       }),
     ),
     literal: optional(Schema.Boolean.annotations({ description: "`pattern` is a text, not an expression." })),
-    ignore_case: optional(Schema.Boolean),
+    ignore_case: optional(
+      Schema.Boolean.annotations({ description: "Take large and small letters for the same." }),
+    ),
     context: optional(
       Schema.Number.pipe(Schema.int(), Schema.between(0, 20)).annotations({
         description: "Lines around each; 0 otherwise.",

@@ -18,7 +18,7 @@ export const gitCommit = ownerTool({
     message: Schema.String.pipe(Schema.pattern(/[^\s]/), Schema.maxLength(100_000)).annotations({
       description: "The whole message: a line, then an empty one and more where needed.",
     }),
-    all: optional(Schema.Boolean),
+    all: optional(Schema.Boolean.annotations({ description: "Stage everything first." })),
     paths: Paths,
     wait_ms: optional(
       WaitMs.annotations({

@@ -18,9 +18,9 @@ export const gitDiff = ownerTool({
     "(`from`) and the files, or another one (`to`). apply_patch takes such diffs. git_status names untracked files.",
   input: Schema.Struct({
     repository: Repository,
-    staged: optional(Schema.Boolean),
-    from: optional(Revision),
-    to: optional(Revision),
+    staged: optional(Schema.Boolean.annotations({ description: "Show what is staged." })),
+    from: optional(Revision.annotations({ description: "A commit, branch or tag to compare with." })),
+    to: optional(Revision.annotations({ description: "Compare it with this one, not with the files." })),
     paths: Paths,
   }),
   output: Schema.Struct({

@@ -1,7 +1,7 @@
 /** What `git status --porcelain=v2 --branch -z` writes, in lists. (Git's documentation, "git-status".) */
 import { nameOf } from "../../agent/files/Names.ts"
 
-export interface Changed {
+interface Changed {
   readonly path: string
   readonly change: (typeof kinds)[string]
   readonly from?: string

@@ -210,8 +210,11 @@ layer(LocalFiles.layer, { excludeTestServices: true })("ApplyPatch", (it) => {
       assert.include(made.message, "a: something stands there already")
       const half = yield* refuse("--- a/a\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n")
       assert.include(half.message, "it holds more than the patch takes away")
-      const twice = yield* refuse(change("a", "a", "A") + change("a", "a", "A"))
-      assert.include(twice.message, "the second for this file")
+      const moved = "diff --git a/a b/b\nsimilarity index 100%\nrename from a\nrename to b\n"
+      for (const second of [change("a", "a", "A"), moved]) {
+        const twice = yield* refuse("--- a/a\n+++ b/a\n@@ -1 +1 @@\n-a\n+A\n" + second)
+        assert.include(twice.message, "the second for this file")
+      }
     }),
   )
 
