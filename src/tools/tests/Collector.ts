@@ -4,8 +4,6 @@
  */
 import type { SuiteError, TestCounts, TestFailure } from "./TestReport.ts"
 
-export type TestState = "passed" | "failed" | "skipped" | "error"
-
 export class Collector {
   readonly failures: Array<TestFailure> = []
   readonly errors: Array<SuiteError> = []

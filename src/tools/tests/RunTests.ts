@@ -48,15 +48,14 @@ export const runTests = ownerTool({
     ),
     ...runArguments,
   }),
-  handler: Effect.fnUntraced(function* (
-    { junit, only_changed: onlyChanged, timeout_ms, wait_ms: _, ...rest },
-    call,
-  ) {
+  handler: Effect.fnUntraced(function* ({ junit, timeout_ms, ...input }, call) {
+    const { args, cwd, name, only_changed: onlyChanged, path, runner } = input
+    const request = { args, cwd, name, onlyChanged, path, runner }
     const timeoutMs = yield* timeoutOf(timeout_ms, call.limits)
     if (junit === undefined) {
-      return answerOf(yield* run(call, commandsOf(call), { ...rest, onlyChanged, timeoutMs }), call)
+      return answerOf(yield* run(call, commandsOf(call), { ...request, timeoutMs }), call)
     }
-    if (Object.keys(rest).length > 0 || onlyChanged !== undefined) {
+    if (Object.values(request).some((value) => value !== undefined)) {
       return yield* new InvalidArguments({
         problem: "`junit` reads a report, and runs nothing: give it alone.",
       })

@@ -18,7 +18,7 @@ export interface Selection {
 }
 
 /** A script for sh: `$1` is a folder of its own for what it makes, the rest of its arguments follow. */
-export interface Invocation {
+interface Invocation {
   readonly script: string
   readonly args: ReadonlyArray<string>
 }

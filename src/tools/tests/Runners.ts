@@ -12,7 +12,7 @@ import { unittest } from "./runners/Unittest.ts"
 import { vitest } from "./runners/Vitest.ts"
 import { RunnerName } from "./TestReport.ts"
 
-export const runners: ReadonlyArray<Runner> = [vitest, jest, nodeTest, goTest, cargoTest, pytest, unittest]
+const runners: ReadonlyArray<Runner> = [vitest, jest, nodeTest, goTest, cargoTest, pytest, unittest]
 
 /** What runs a folder's tests: as it is named, or as the folder looks. `others` are runners that it has tests for too. */
 export const choose = Effect.fnUntraced(function* (
@@ -48,7 +48,7 @@ const fits = ({ name }: Runner, path: string) => {
 const isManifest = (path: string) => /(^|\/)(package\.json|pyproject\.toml|go\.mod|Cargo\.toml)$/.test(path)
 
 /** Nothing in a folder looks like tests that we know how to run. */
-export class NoTests extends Schema.TaggedError<NoTests>()("NoTests", {
+class NoTests extends Schema.TaggedError<NoTests>()("NoTests", {
   folder: Schema.String,
   /** Manifests of projects further down. */
   below: Schema.Array(Schema.String),

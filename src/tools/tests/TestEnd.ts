@@ -4,18 +4,22 @@ import type { Collector } from "./Collector.ts"
 import type { Runner, RunnerOutput } from "./Runner.ts"
 import type { TestReport } from "./TestReport.ts"
 
-/** An end that the report does not account for is an error of its own. */
+/**
+ * An end that the report does not account for is an error of its own. So is a run of no test, unless it `mayBeNone`:
+ * then it is fine where the program ends well.
+ */
 export const reportOf = (
   runner: Runner,
   collector: Collector,
   end: CommandEnd,
   output: RunnerOutput,
+  mayBeNone = false,
 ): TestReport => {
   const isWhole = end._tag === "Exited" || end._tag === "Signalled" || end._tag === "TooMuchOutput"
   if (isWhole) {
     runner.explain?.(output, collector)
     const { errors, failed, passed, skipped } = collector.counts
-    if (failed + errors === 0 && (output.code !== 0 || passed + skipped === 0)) {
+    if (failed + errors === 0 && (output.code !== 0 || (passed + skipped === 0 && !mayBeNone))) {
       const said = (output.stderr.trim() || output.stdout.trim()).slice(-4000)
       collector.error({
         message:

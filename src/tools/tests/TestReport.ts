@@ -36,7 +36,7 @@ export interface TestReport {
   readonly runner: RunnerName | "junit"
   /** `finished`: the runner came to its end. Otherwise the rest says what was known until then. */
   readonly status: "finished" | "timed_out" | "cancelled"
-  /** Some tests ran, none failed, and the runner says so too. */
+  /** None failed, and the runner says so too. Where none ran, only if that was to be expected. */
   readonly passed: boolean
   readonly counts: TestCounts
   /** Wall time in milliseconds. */

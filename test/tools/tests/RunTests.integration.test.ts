@@ -94,23 +94,34 @@ layer(SharedSandbox.layer, { excludeTestServices: true })("RunTests", (it) => {
     }),
   )
 
-  it.effect("of tests that never end says what failed until then, and leaves nothing behind", () =>
-    Effect.gen(function* () {
-      const sandbox = yield* SharedSandbox
-      yield* write(
-        sandbox,
-        "endless/test_e.py",
-        "import time\ndef test_1(): assert 0\ndef test_2(): time.sleep(600)\n",
-      )
-      const answer = yield* ask(sandbox, { cwd: "endless", timeout_ms: 4000 })
-      assert.strictEqual(answer.status, "timed_out")
-      assert.isFalse(answer.passed)
-      assert.deepStrictEqual(
-        answer.failures.map(({ id }) => id),
-        ["test_e.py::test_1"],
-      )
-      assert.strictEqual(yield* output(sandbox, "ls -d /tmp/codegen-mcp-tests-* 2>/dev/null | wc -l"), "0\n")
-    }),
+  it.effect(
+    "of tests that never end tells how many have, says what failed until then, and leaves nothing behind",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        yield* write(
+          sandbox,
+          "endless/test_e.py",
+          "import time\ndef test_1(): assert 0\ndef test_2(): time.sleep(600)\n",
+        )
+        const told: Array<string | undefined> = []
+        const call = FakeSandbox.call(Effect.succeed(sandbox))
+        const answer = yield* runTests.handler(
+          { cwd: "endless", timeout_ms: 8000 },
+          { ...call, progress: ({ message }) => told.push(message) },
+        )
+        assert.include(told, "1 of 2 tests, 1 failed")
+        assert.strictEqual(answer.status, "timed_out")
+        assert.isFalse(answer.passed)
+        assert.deepStrictEqual(
+          answer.failures.map(({ id }) => id),
+          ["test_e.py::test_1"],
+        )
+        assert.strictEqual(
+          yield* output(sandbox, "ls -d /tmp/codegen-mcp-tests-* 2>/dev/null | wc -l"),
+          "0\n",
+        )
+      }),
   )
 
   it.effect("makes a report of many megabytes an answer that still names every failure", () =>

@@ -115,6 +115,14 @@ describe("The end of a run", () => {
     const none = end(0, () => undefined)
     assert.isFalse(none.passed)
     assert.strictEqual(none.errors[0]?.message, "No tests were found.")
+    const concerned = reportOf(
+      pytest,
+      new Collector(),
+      { _tag: "Exited", code: 0, ...usage },
+      { ...silent, code: 0 },
+      true,
+    )
+    assert.isTrue(concerned.passed)
     const failed = end(0, (collector) => collector.fail({ id: "a", message: "" }))
     assert.isFalse(failed.passed)
     assert.lengthOf(failed.errors, 0)

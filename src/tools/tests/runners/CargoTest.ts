@@ -8,7 +8,11 @@ export const cargoTest: Runner = {
   install: "Start the session from a template whose image has Rust's cargo.",
   knowsChanged: false,
   invocation: ({ args, name, only, path }) => {
-    const names = [...new Set(only.map((id) => id.split(" > ").at(-1) ?? ""))]
+    // A test in a document is file - item (line 1), which cargo tears apart at its spaces: its file stands for it, and
+    // then no name is exact.
+    const tests = only.map((id) => id.split(" > ").at(-1) ?? "")
+    const names = [...new Set(tests.map((test) => test.split(" - ")[0] ?? ""))]
+    const isExact = names.length > 0 && !tests.some((test) => test.includes(" - "))
     const behind = args.indexOf("--")
     const [own, more] = behind < 0 ? [args, []] : [args.slice(0, behind), args.slice(behind + 1)]
     return {
@@ -24,7 +28,8 @@ exec cargo test --no-fail-fast --color=never "$@" >"$dir/report" 2>&1`,
         "--color=never",
         ...more,
         ...(name === undefined ? [] : [name]),
-        ...(only.length === 0 ? [] : ["--exact", ...names]),
+        ...(isExact ? ["--exact"] : []),
+        ...names,
       ],
     }
   },
