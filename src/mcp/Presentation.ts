@@ -51,15 +51,16 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
   return { failure: invalid(issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")) }
 }
 
-/** `isStrict`: an answer whose checks did not pass, which it says itself, is an error too. */
+/** As a client of this protocol version takes it. `isStrict`: an answer that says that checks did not pass is an error too. */
 export const resultOf = (
   reply: Exclude<Reply, { readonly _tag: "Cancelled" }>,
+  protocolVersion: string,
   isStrict = false,
 ): CallToolResult =>
   reply._tag === "Failed"
     ? failed(reply.failure)
     : {
-        ...answered(reply.output, reply._tag === "Answered" ? reply.content : undefined),
+        ...answered(reply.output, reply._tag === "Answered" ? reply.content : undefined, protocolVersion),
         ...(isStrict && reply._tag === "Answered" && hasFailed(reply.output) ? { isError: true } : {}),
       }
 
@@ -71,11 +72,19 @@ const hasFailed = (output: unknown) =>
       Predicate.hasProperty(output.result, "passed") &&
       output.result.passed === false
 
-/** `content` is what a client shows, where that is not the output as JSON. */
-export const answered = (output: unknown, content?: ReadonlyArray<Content>): CallToolResult => ({
-  content: content === undefined ? [{ type: "text", text: JSON.stringify(output) }] : [...content],
+/** `content` is what a client shows, where that is not the output as JSON. Older clients refuse links in it. */
+export const answered = (
+  output: unknown,
+  content: ReadonlyArray<Content> | undefined,
+  protocolVersion: string,
+): CallToolResult => ({
+  content: (content ?? [{ type: "text", text: JSON.stringify(output) }]).filter(
+    ({ type }) => type !== "resource_link" || protocolVersion >= linksSince,
+  ),
   structuredContent: output as Record<string, unknown>,
 })
+
+const linksSince = "2025-06-18"
 
 /** A failure is a result, so that the model reads it and can act. */
 export const failed = (failure: Failure): CallToolResult => ({

@@ -45,6 +45,7 @@ export const make = Effect.fnUntraced(function* (
       id: ConnectionId.make(yield* randomId("c_")),
       logLevel: null,
       questions: [],
+      protocolVersion: revision,
       session: typeof session === "string" ? (yield* directory.find(principal, session)).id : undefined,
     } satisfies Caller
   })
@@ -69,7 +70,8 @@ export const make = Effect.fnUntraced(function* (
             ? Effect.void
             : tell({ progressToken: origin.progress, progress: event.progress, message: event.message }),
         // By a request that joined the operation after this one.
-        end: () => (begun === undefined ? Effect.void : Deferred.succeed(over, resultOf(cancelled(begun)))),
+        end: () =>
+          begun === undefined ? Effect.void : Deferred.succeed(over, resultOf(cancelled(begun), revision)),
       }
       return yield* tools.call(principal, caller, request, params, follower).pipe(
         Effect.raceFirst(Deferred.await(over)),
@@ -145,6 +147,8 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 })
+
+const revision = "2026-07-28"
 
 /** Whether a request may be of this revision, found out without the library, which then decides. */
 const mayBeSessionless = (version: string | undefined, body: unknown) =>

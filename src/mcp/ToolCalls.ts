@@ -43,6 +43,7 @@ export interface Caller {
   readonly logLevel: LogLevel | null
   /** What its client can be asked. */
   readonly questions: ReadonlyArray<QuestionKind>
+  readonly protocolVersion: string
 }
 
 /** There is no tool of that name: the protocol's own error, not a result. */
@@ -101,10 +102,10 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
       const baseOf = yield* PublicUrl.make
       const isStrict = yield* settings.testsFailedIsError.config
       /** A reply as its client is to see it, unless it wants none. */
-      const told = (reply: Reply, { end }: Follower) =>
+      const told = (reply: Reply, { end }: Follower, { protocolVersion }: Pick<Caller, "protocolVersion">) =>
         reply._tag === "Cancelled"
           ? Effect.zipRight(end(undefined), Effect.never)
-          : Effect.succeed(resultOf(reply, isStrict))
+          : Effect.succeed(resultOf(reply, protocolVersion, isStrict))
 
       const { names } = registry
       return {
@@ -151,7 +152,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
                 },
                 follower.takesEvents ? follower.event : undefined,
               )
-              return yield* told(reply, follower)
+              return yield* told(reply, follower, caller)
             })
           return yield* Effect.flatMap(session, (session): Effect.Effect<CallToolResult, Explained> =>
             tool.place === "edge"
@@ -159,7 +160,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
                   tool.handler(given.decoded, { principal, session, directory, objects, base }),
                   (output) =>
                     Effect.map(Effect.orDie(Schema.encodeUnknown(tool.output)(output)), (encoded) =>
-                      answered(encoded, tool.content?.(output)),
+                      answered(encoded, tool.content?.(output), caller.protocolVersion),
                     ),
                 )
               : Effect.flatMap(required(session), (session) => callOwner(session, tool)),
@@ -200,7 +201,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
             : {
                 jsonrpc: "2.0",
                 id: resumed.origin.request,
-                result: renamed(yield* told(resumed.reply, follower), names),
+                result: renamed(yield* told(resumed.reply, follower, connection), names),
               }
         }),
 

@@ -26,7 +26,7 @@ import { reader } from "./Restoring.ts"
 import type { Piece } from "./Assembly.ts"
 import { SignedUrls } from "./SignedUrls.ts"
 
-export type { Kind, StoredObject } from "./ObjectRows.ts"
+export type { StoredObject } from "./ObjectRows.ts"
 
 type Failure = StoreUnavailable | Unavailable
 

@@ -249,7 +249,10 @@ describe("Presentation", () => {
     ]
 
     it("carry the same facts as text and as structured content", () => {
-      for (const result of [answered(output), ...outcomes.slice(0, 2).map((outcome) => resultOf(outcome))]) {
+      for (const result of [
+        answered(output, undefined, "2025-11-25"),
+        ...outcomes.slice(0, 2).map((reply) => resultOf(reply, "2025-11-25")),
+      ]) {
         assert.notProperty(result, "isError")
         assert.deepStrictEqual(result.structuredContent, output)
         const [content] = result.content
@@ -260,9 +263,9 @@ describe("Presentation", () => {
     it("of checks that did not pass are errors only where that is asked for", () => {
       const said = (output: unknown): Outcome => ({ _tag: "Answered", state: "succeeded", output })
       for (const output of [{ passed: false }, { status: "succeeded", result: { passed: false } }]) {
-        assert.isUndefined(resultOf(said(output)).isError)
-        assert.isTrue(resultOf(said(output), true).isError)
-        assert.deepStrictEqual(resultOf(said(output), true).structuredContent, output)
+        assert.isUndefined(resultOf(said(output), "2025-11-25").isError)
+        assert.isTrue(resultOf(said(output), "2025-11-25", true).isError)
+        assert.deepStrictEqual(resultOf(said(output), "2025-11-25", true).structuredContent, output)
       }
       for (const output of [
         { passed: true },
@@ -270,12 +273,24 @@ describe("Presentation", () => {
         { exit_code: 1 },
         { result: null },
       ]) {
-        assert.isUndefined(resultOf(said(output), true).isError)
+        assert.isUndefined(resultOf(said(output), "2025-11-25", true).isError)
       }
     })
 
+    it("have links only for clients of versions that know them", () => {
+      const link = { type: "resource_link", uri: "http://h/f", name: "f", mimeType: "a/b", size: 1 } as const
+      const text = { type: "text", text: "{}" } as const
+      const types = (version: string) => answered({}, [text, link], version).content.map(({ type }) => type)
+      assert.deepStrictEqual(types("2025-06-18"), ["text", "resource_link"])
+      assert.deepStrictEqual(types("2026-07-28"), ["text", "resource_link"])
+      for (const version of ["2025-03-26", "2024-11-05"]) assert.deepStrictEqual(types(version), ["text"])
+    })
+
     it("of a failure are errors that the model can read", () => {
-      for (const result of [failed(failure), ...outcomes.slice(2).map((outcome) => resultOf(outcome))]) {
+      for (const result of [
+        failed(failure),
+        ...outcomes.slice(2).map((reply) => resultOf(reply, "2025-11-25")),
+      ]) {
         assert.isTrue(result.isError)
         const [content] = result.content
         assert.deepStrictEqual(content?.type === "text" ? JSON.parse(content.text) : undefined, failure)
