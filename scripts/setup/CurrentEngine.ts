@@ -29,6 +29,8 @@ export interface CurrentEngineOptions {
 export interface CurrentEngine extends Engine.Engine {
   /** Such as `Docker 26.1.5`. */
   readonly version: string
+  /** Ends the daemon, and all containers with it, and starts it again; waits until it answers. */
+  readonly restart: Effect.Effect<void, StartError>
 }
 
 /** Starts the engine. */
@@ -66,7 +68,15 @@ export const start = ({
     yield* Effect.raceFirst(Engine.answering(docker, log), Effect.zipRight(child.exited, failed))
     const engine = yield* Engine.withArchitecture({ docker, environment: { DOCKER_HOST: address } })
     const { Version } = yield* Effect.orDie(Effect.tryPromise(() => docker.version()))
-    return { ...engine, version: `Docker ${Version.split("+")[0]}` }
+    const answers = Engine.answering(docker, log)
+    const restart = Effect.gen(function* () {
+      yield* Effect.sync(() => process.kill(first, "SIGHUP"))
+      yield* Effect.isSuccess(Effect.tryPromise(() => docker.ping())).pipe(
+        Effect.repeat({ while: (alive) => alive, schedule: Schedule.spaced("50 millis") }),
+      )
+      yield* answers
+    })
+    return { ...engine, version: `Docker ${Version.split("+")[0]}`, restart }
   })
 
 /** The folder of a system that has the engine; made once, and again when what it is made of changes. */

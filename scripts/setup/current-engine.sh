@@ -1,6 +1,7 @@
 # current-engine.sh ROOT DATA SOCKETS GROUP: process 1 of a Docker engine that lives in the Debian system ROOT, keeps all
 # that it has in DATA, and listens on SOCKETS/docker.sock, and puts containers below the control group GROUP. It is started in namespaces of its own for mounts,
-# network and processes, so that whatever it mounts and starts goes with it. SIGTERM ends it.
+# network and processes, so that whatever it mounts and starts goes with it. SIGTERM ends it, SIGHUP starts the
+# daemon again.
 set -eu
 root=$1 data=$2 sockets=$3 group=$4
 
@@ -20,8 +21,18 @@ cd "$root"
 pivot_root . outside
 umount --lazy /outside
 
-dockerd --bridge none --iptables=false --cgroup-parent "/$group" --host unix:///sockets/docker.sock &
-daemon=$!
-trap 'kill "$daemon"' TERM
+serve() {
+  dockerd --bridge none --iptables=false --cgroup-parent "/$group" --host unix:///sockets/docker.sock &
+  daemon=$!
+}
+again=
+trap 'again= && kill "$daemon"' TERM
+trap 'again=yes && kill "$daemon"' HUP
+serve
 # This shell takes what the daemon's children leave behind, until the daemon ends.
-while kill -0 "$daemon" 2>/dev/null; do wait "$daemon" || true; done
+while :; do
+  while kill -0 "$daemon" 2>/dev/null; do wait "$daemon" || true; done
+  [ -n "$again" ] || break
+  again=
+  serve
+done

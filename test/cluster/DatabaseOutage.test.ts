@@ -1,5 +1,4 @@
 /** Postgres out of the nodes' reach for a while: calls say so, nothing hangs, and nodes recover by themselves. */
-import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Schedule } from "effect"
 import { exec } from "../../src/tools/commands/Exec.ts"
@@ -7,6 +6,7 @@ import { readFile } from "../../src/tools/files/ReadFile.ts"
 import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import { writeFile } from "../../src/tools/files/WriteFile.ts"
 import type { TestClient } from "../support/Client.ts"
+import * as Leaks from "../support/Leaks.ts"
 import { clientOwnedBy, nodesOf, readiness, TestCluster } from "../support/TestCluster.ts"
 import type * as TcpProxy from "../support/TcpProxy.ts"
 import * as TestDatabase from "../support/TestDatabase.ts"

@@ -1,11 +1,11 @@
 /** A node that stands still, as under a debugger or on a machine that swaps, and comes back. */
-import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { exec } from "../../src/tools/commands/Exec.ts"
 import { readFile } from "../../src/tools/files/ReadFile.ts"
 import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import { writeFile } from "../../src/tools/files/WriteFile.ts"
+import * as Leaks from "../support/Leaks.ts"
 import { nodesOf, settled, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 

@@ -1,11 +1,11 @@
 /** Nodes join and leave on purpose, one after the other, while sessions are at work: nobody notices but by the clock. */
-import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Ref } from "effect"
 import { exec } from "../../src/tools/commands/Exec.ts"
 import { readFile } from "../../src/tools/files/ReadFile.ts"
 import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import { writeFile } from "../../src/tools/files/WriteFile.ts"
+import * as Leaks from "../support/Leaks.ts"
 import { clientOwnedBy, nodesOf, readiness, settled, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 

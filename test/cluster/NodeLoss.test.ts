@@ -1,5 +1,4 @@
 /** Nodes that join, leave and die while the others go on. The tests build on each other's cluster, in this order. */
-import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Ref } from "effect"
 import * as LocalNode from "../../scripts/cluster/LocalNode.ts"
@@ -9,6 +8,7 @@ import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import { writeFile } from "../../src/tools/files/WriteFile.ts"
 import type { TestClient } from "../support/Client.ts"
 import * as Http from "../support/Http.ts"
+import * as Leaks from "../support/Leaks.ts"
 import { clientOwnedBy, nodesOf, settled, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 

@@ -1,5 +1,4 @@
 /** Sessions at work all the time, on a cluster that loses one node after the other with all that is on it. */
-import * as Leaks from "../support/Leaks.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer, Ref } from "effect"
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
@@ -10,6 +9,7 @@ import { exec } from "../../src/tools/commands/Exec.ts"
 import { openSession } from "../../src/tools/sessions/OpenSession.ts"
 import { readFile } from "../../src/tools/files/ReadFile.ts"
 import { writeFile } from "../../src/tools/files/WriteFile.ts"
+import * as Leaks from "../support/Leaks.ts"
 import { nodesOf, settled, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 

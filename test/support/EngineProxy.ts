@@ -19,8 +19,8 @@ export class EngineProxy extends Context.Tag("codegen-mcp/test/EngineProxy")<
           targetOf(Option.getOrElse(usual, () => "unix:///var/run/docker.sock")),
         )
         // The engine's client reads its address from the environment, once.
-        yield* setHost(`tcp://127.0.0.1:${proxy.port}`)
-        yield* Effect.addFinalizer(() => setHost(Option.getOrUndefined(usual)))
+        yield* setDockerHost(`tcp://127.0.0.1:${proxy.port}`)
+        yield* Effect.addFinalizer(() => setDockerHost(Option.getOrUndefined(usual)))
         return Layer.merge(
           TestNode.engine(settings),
           Layer.succeed(EngineProxy, { ...proxy, break: Effect.zipRight(proxy.cut, proxy.restore) }),
@@ -29,7 +29,8 @@ export class EngineProxy extends Context.Tag("codegen-mcp/test/EngineProxy")<
     )
 }
 
-const setHost = (host: string | undefined) =>
+/** Where this process, and those that it starts, look for the engine. */
+export const setDockerHost = (host: string | undefined) =>
   Effect.sync(() => {
     if (host === undefined) delete process.env["DOCKER_HOST"]
     else process.env["DOCKER_HOST"] = host
