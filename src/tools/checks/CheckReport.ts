@@ -7,7 +7,7 @@ import { Finding, type Severity } from "./Finding.ts"
 import { Room } from "./Room.ts"
 
 /** `running` says that it goes on; all others are ends. */
-export const CheckStatus = Schema.Literal("finished", "running", "timed_out", "cancelled")
+const CheckStatus = Schema.Literal("finished", "running", "timed_out", "cancelled")
 
 /** Fields of every answer that may come before the end. */
 export const operationAnswer = {
@@ -18,7 +18,7 @@ export const operationAnswer = {
   checkpoint: CheckpointState,
 }
 
-export const CheckerSummary = Schema.Struct({
+const CheckerSummary = Schema.Struct({
   checker: Schema.String,
   command: Schema.String,
   status: Schema.Literal("passed", "failed", "broken", "not_installed", "timed_out", "cancelled").annotations(
@@ -47,7 +47,7 @@ export const checkReport = {
 /** Of what still runs. */
 export const nothingYet = { errors: 0, warnings: 0, checkers: [], findings: [] }
 
-export const count = (findings: ReadonlyArray<Finding>, severity: Severity) =>
+const count = (findings: ReadonlyArray<Finding>, severity: Severity) =>
   findings.filter((finding) => finding.severity === severity).length
 
 /** Runs as an answer shows them, in the room that it has left. */
@@ -103,7 +103,7 @@ export const stateOf = ({ status }: { readonly status: typeof CheckStatus.Type }
   status === "timed_out" || status === "cancelled" ? status : "succeeded"
 
 /** `3 errors and 1 warning by ruff; eslint passed`. */
-export const verdictOf = (runs: ReadonlyArray<CheckerRun>) => {
+const verdictOf = (runs: ReadonlyArray<CheckerRun>) => {
   const parts = runs.map(({ checker, findings, status }) => {
     const counts = (["error", "warning"] as const).flatMap((severity) => {
       const number = count(findings, severity)
@@ -141,4 +141,4 @@ const order = { error: 0, warning: 1, info: 2 }
 const bySeverity = (a: Finding, b: Finding) => order[a.severity] - order[b.severity]
 
 /** Characters of the findings and output of one answer, so that it stays below what clients pass on to a model. */
-export const answerLimit = 28_000
+const answerLimit = 28_000

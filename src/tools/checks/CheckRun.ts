@@ -9,7 +9,7 @@ import type { Project } from "./Project.ts"
 import { written } from "./Written.ts"
 
 /** `broken`: it found nothing, and failed all the same. */
-export type CheckerStatus = "passed" | "failed" | "broken" | "not_installed" | "timed_out" | "cancelled"
+type CheckerStatus = "passed" | "failed" | "broken" | "not_installed" | "timed_out" | "cancelled"
 
 export interface CheckerRun {
   readonly checker: string

@@ -59,8 +59,7 @@ export const neededFor = (project: Project, kind: Kind): Effect.Effect<ReadonlyA
   const useful = missing
     ? chosen
     : checkers.filter(
-        (checker) =>
-          checker.kind === kind && project.languages.has(checker.language) && checker.name !== "eslint",
+        (checker) => checker.kind === kind && checker.isCommon && project.languages.has(checker.language),
       )
   return Effect.fail(
     new NoChecker({

@@ -15,7 +15,7 @@ import { optional } from "../Tool.ts"
 import { short } from "./Finding.ts"
 import { builtIn, isBuiltIn, type Step } from "./Step.ts"
 
-export const fileName = ".codegen.yml"
+const fileName = ".codegen.yml"
 
 const Text = (most: number) =>
   Schema.String.pipe(
@@ -31,7 +31,7 @@ const Steps = Schema.Struct({
   keep_going: optional(Schema.Boolean),
 })
 
-export interface CodegenFile {
+interface CodegenFile {
   readonly steps: ReadonlyArray<Step>
   readonly keepGoing: boolean
 }
