@@ -14,6 +14,8 @@ export const Operation = Schema.Struct({
   /** The node whose edge took the call. */
   edgeNode: NodeId,
   origin: Schema.optional(Origin),
+  /** It ends with its caller's request; the caller's node says again and again that this is still open. */
+  isFollowed: Schema.optional(Schema.Boolean),
   /** Milliseconds after which its caller wants to be told how it stands, where its tool can say that. */
   answerMs: Schema.optional(Schema.Number),
 })

@@ -89,6 +89,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const hibernateMs = Duration.toMillis(yield* settings.hibernateAfter.config)
       const registry = yield* Registry
       const patience = yield* settings.questionTimeout.config
+      const expiry = yield* settings.nodeExpiry.config
       const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
       const drain = yield* settings.drainTimeout.config
       const delay = yield* settings.leaveDelay.config
@@ -151,6 +152,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           commands,
           find: registry.find,
           patience,
+          expiry,
+          isReached: () => held.active,
           callOf: (tool, operation) => {
             held.usedAt = performance.now()
             const { log, ...client } = clientOf(operations, operation)

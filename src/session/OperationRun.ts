@@ -27,6 +27,10 @@ export interface OperationContext {
   readonly find: Registry["Type"]["find"]
   /** How long an answer of its client is waited for. */
   readonly patience: Duration.Duration
+  /** How long nothing may be heard of whoever waits for an operation that ends with its caller. */
+  readonly expiry: Duration.Duration
+  /** Whether callers can reach the session at all. */
+  readonly isReached: () => boolean
   /** Gives a tool what it knows of its session. */
   readonly callOf: (tool: AnyOwnerTool, operation: Operation) => Effect.Effect<OwnerCall, UnknownTemplate>
   /** Is told when the sandbox turned out to be gone. */

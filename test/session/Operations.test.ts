@@ -56,6 +56,8 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       callOf: (_, { id }) => Effect.succeed({ ...call, operation: id }),
       find: standard.find,
       patience: Duration.minutes(1),
+      expiry: Duration.seconds(15),
+      isReached: () => true,
       onLost: () => Effect.sync(() => void losses++),
     })
     const outcome = (id: OperationId, waitMs: number) => outcomeOf(operations, id, waitMs)
