@@ -173,7 +173,9 @@ export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: O
   }
 }
 
-const hasRun = (outcome: Outcome) => outcome._tag === "Answered" || !nothingRan.has(outcome.failure.code)
+/** Whether anything was run that a repeat of its id would run again. */
+export const hasRun = (outcome: Outcome) =>
+  outcome._tag === "Answered" || !nothingRan.has(outcome.failure.code)
 
 /** An answer that says how it stands with its files. */
 const withState = (outcome: Outcome, checkpoint: CheckpointState): Outcome =>

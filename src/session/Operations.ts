@@ -16,12 +16,9 @@ import {
   SessionMoved,
   TooManyOperations,
 } from "../domain/SessionError.ts"
-import { EventLog } from "./EventLog.ts"
-import { isFor, isLong, isRunning, type OperationEntry } from "./OperationEntry.ts"
+import { entryOf, isFor, isLong, isRunning, type OperationEntry } from "./OperationEntry.ts"
 import * as OperationRun from "./OperationRun.ts"
-import { Questions } from "./Questions.ts"
 import * as Retention from "./Retention.ts"
-import { Silence } from "./Silence.ts"
 import { interrupted } from "./StoredOutcome.ts"
 
 /** Operations of one session that run at once: of those that go on after an answer, and of the others. */
@@ -132,8 +129,8 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     const outcome = yield* Deferred.make<Outcome, SessionError>()
     // No other fiber may come between the look for an entry and the new one: nothing is waited for from here to there.
     const known = entries.get(operation.id)
-    // What has ended is told from its row, and done again where nothing was recorded.
-    if (known !== undefined && isRunning(known)) {
+    // What has ended otherwise is told from its row, and done again where nothing was recorded.
+    if (known !== undefined && (isRunning(known) || (known.isRecorded && known.inputHash === inputHash))) {
       if (known.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
       known.origin = operation.origin ?? known.origin
       known.isFollowed = operation.isFollowed === true
@@ -157,24 +154,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       yield* Effect.interruptible(join(tool, operation, inputHash, Deferred.await(twin.outcome)))
       return void entries.set(operation.id, twin)
     }
-    const log = new EventLog()
-    const entry: OperationEntry = {
-      tool,
-      operation,
-      inputHash,
-      log,
-      questions: new Questions((event) => log.emit(event), context.patience),
-      silence: new Silence(),
-      outcome,
-      fiber: undefined,
-      endedAt: undefined,
-      kept: 0,
-      answerAt: due,
-      origin: operation.origin,
-      isFollowed: operation.isFollowed === true,
-      isAnswered: false,
-      isCancelled: false,
-    }
+    const entry = entryOf({ tool, operation, inputHash, outcome, due, patience: context.patience })
     entries.delete(operation.id)
     entries.set(operation.id, entry)
     active.add(entry)
@@ -184,12 +164,13 @@ export const make = (context: OperationRun.OperationContext): Operations => {
           ? Exit.succeed(entry.isCancelled ? cancelled(operation.id) : interrupted(operation.id))
           : exit
         entry.endedAt = performance.now()
+        entry.isRecorded = tool.changes && Exit.isSuccess(exit) && OperationRun.hasRun(exit.value)
         entry.operation = { ...operation, input: undefined }
         entry.kept =
           entry.log.characters + (Exit.isSuccess(outcome) ? Retention.charactersOf(outcome.value) : 0)
         active.delete(entry)
         tidy()
-        return Effect.tap(Deferred.done(entry.outcome, outcome), () => log.end())
+        return Effect.tap(Deferred.done(entry.outcome, outcome), () => entry.log.end())
       }),
       Effect.exit,
       Effect.asVoid,

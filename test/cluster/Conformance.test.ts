@@ -1,12 +1,12 @@
 /** The official conformance suite against three nodes behind a balancer. */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { build } from "esbuild"
 import { execFile } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import * as Project from "../../scripts/process/Project.ts"
 import { TestCluster } from "../support/TestCluster.ts"
+import { bundled } from "../support/TestProgram.ts"
 
 interface Check {
   readonly id: string
@@ -15,19 +15,6 @@ interface Check {
 }
 
 const scratch = mkdtempSync(join(Project.generated, "conformance-"))
-const program = join(scratch, "node.mjs")
-
-const bundled = () =>
-  build({
-    entryPoints: [join(Project.root, "test/support/conformance/main.ts")],
-    outfile: program,
-    bundle: true,
-    packages: "external",
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    logLevel: "warning",
-  })
 
 /** Runs the suite, and gives the checks of each scenario. */
 const suite = (url: string) =>
@@ -51,7 +38,7 @@ const suite = (url: string) =>
     return Effect.sync(() => child.kill())
   })
 
-layer(TestCluster.layer({ nodes: 3, program: Effect.as(Effect.promise(bundled), program) }), {
+layer(TestCluster.layer({ nodes: 3, program: bundled("conformance/main.ts") }), {
   excludeTestServices: true,
   timeout: "90 seconds",
 })("The conformance suite", (it) => {

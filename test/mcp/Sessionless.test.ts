@@ -4,6 +4,7 @@ import type { NumberedEvent } from "../../src/domain/Event.ts"
 import type { OperationId } from "../../src/domain/Identity.ts"
 import { FileError } from "../../src/domain/SandboxError.ts"
 import { failureOf } from "../../src/domain/Failure.ts"
+import { leftOut } from "../../src/mcp/Resources.ts"
 import * as EventStream from "../support/EventStream.ts"
 import * as Http from "../support/Http.ts"
 import { answer, ask, exec, foreign, own, revision, said, serve, worded } from "../support/SessionlessEdge.ts"
@@ -318,7 +319,7 @@ describe("Sessionless", () => {
         const { path, pattern } = input as { path?: string; pattern?: string }
         if (tool === "resource_paths") {
           const paths = ["a b.txt", "src/x.py"].filter((path) => path.startsWith(pattern!.replace("**", "")))
-          return Effect.succeed({ ...answer, output: { paths, truncated: false } })
+          return Effect.succeed({ ...answer, output: { paths, truncated: pattern === "**" } })
         }
         return Effect.succeed(
           path === "a b.txt"
@@ -341,7 +342,7 @@ describe("Sessionless", () => {
       const [listed] = (yield* read(uri)).result.contents
       assert.deepInclude(listed, {
         mimeType: "text/uri-list",
-        text: `${uri}a%20b.txt\r\n${uri}src/x.py\r\n`,
+        text: `${uri}a%20b.txt\r\n${uri}src/x.py\r\n# ${leftOut}\r\n`,
       })
       const file = yield* read(`${uri}a%20b.txt`)
       assert.deepStrictEqual(file.result.contents, [

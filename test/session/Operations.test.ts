@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Deferred, Effect, Fiber, TestClock } from "effect"
 import { type CommandId, type CommandSpec } from "../../src/domain/Command.ts"
-import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
+import { ConnectionId, ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Operation, Outcome } from "../../src/domain/Operation.ts"
 import { SandboxError, SandboxLost } from "../../src/domain/SandboxError.ts"
 import { WorkspaceLost } from "../../src/domain/SessionError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { standard } from "../../src/tools/Registry.ts"
+import { hashOf } from "../../src/session/OperationRun.ts"
 import * as Operations from "../../src/session/Operations.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
@@ -129,6 +130,25 @@ describe("Operations", () => {
     }),
   )
 
+  it.effect("keeps the events of an ended id for whoever resumes it, also once it was repeated", () =>
+    Effect.gen(function* () {
+      const { begin, emit, end, outcome, resume, started } = yield* make()
+      const operation = {
+        ...exec("a", "ls"),
+        origin: { connection: ConnectionId.make(`c_${"0".repeat(32)}`), request: 1, progress: "p" },
+      }
+      yield* begin(operation)
+      emit(operation.id, { _tag: "Progress", progress: 1, message: "between" })
+      yield* end
+      yield* outcome(operation.id, 60_000)
+      yield* begin(operation)
+      const page = yield* resume(operation.origin.connection, operation.id, 0, 0)
+      assert.include(JSON.stringify(page?.events), "between")
+      assert.strictEqual(page?.reply?._tag, "Answered")
+      assert.lengthOf(started, 1)
+    }),
+  )
+
   it.effect("refuses a known id with other arguments, while it runs and after", () =>
     Effect.gen(function* () {
       const { begin, end, outcome, run, started } = yield* make()
@@ -225,10 +245,10 @@ describe("Operations", () => {
       Effect.gen(function* () {
         const { end, operations, run, started } = yield* make()
         yield* end
-        yield* run(exec("a", "ls"))
-        operations.get(OperationId.make("a"))!.outcome = undefined
-        assert.strictEqual((yield* run(exec("a", "ls")))?.state, "interrupted")
-        assert.lengthOf(started, 1)
+        const operation = exec("a", "ls")
+        operations.set(operation.id, { inputHash: hashOf(operation), outcome: undefined })
+        assert.strictEqual((yield* run(operation))?.state, "interrupted")
+        assert.lengthOf(started, 0)
       }),
   )
 

@@ -1,7 +1,7 @@
 /** A cluster of real node processes behind a real balancer, on a database of its own, for the tests of one file. */
 import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
-import { Config, Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Config, Context, Effect, Layer, Redacted, Schema, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import * as LocalCluster from "../../scripts/cluster/LocalCluster.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
@@ -18,7 +18,7 @@ export interface TestClusterOptions {
   /** Settings of all nodes. */
   readonly env?: Readonly<Record<string, string>>
   /** Makes the file that the nodes run; the build's otherwise. */
-  readonly program?: Effect.Effect<string>
+  readonly program?: Effect.Effect<string, never, Scope.Scope>
   /** The URL at which the nodes find the database, where it is not the database's own. */
   readonly nodesReach?: (databaseUrl: string) => string
 }
