@@ -199,6 +199,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         function* (id: SessionId) {
           const held = sessions.get(id)
           if (held === undefined) return
+          // Nobody can ask for what has its time to end.
+          held.active = false
           yield* ended([held])
           yield* held.operations.interrupt
           const sandbox = held.sandbox.current()

@@ -276,6 +276,9 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     tidy,
     interrupt: Effect.suspend(() =>
       Fiber.interruptAll([...entries.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))),
+    ).pipe(
+      // Another owner may have written something else.
+      Effect.zipLeft(Effect.sync(() => entries.forEach((entry) => (entry.isRecorded = false)))),
     ),
   }
 }

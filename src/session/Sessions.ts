@@ -148,9 +148,9 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
       })
 
       return {
-        call: (session, operation, listener) => {
-          const entity = client(session)
-          const wait = Effect.gen(function* () {
+        call: Effect.fnUntraced(
+          function* (session, operation, listener) {
+            const entity = client(session)
             let after = listener === undefined ? null : 0
             for (let known = false; ; known = true) {
               const wait = { after, waitMs }
@@ -167,18 +167,18 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
               }
               if (page.reply !== null) return page.reply
             }
-          })
-          return operation.isFollowed === true ? following(session, operation.id, wait) : wait
-        },
+          },
+          (wait, session, { id, isFollowed }) => (isFollowed === true ? following(session, id, wait) : wait),
+        ),
 
-        resume: (home, { connection, operation, as, ...request }, listener) => {
-          const wait = Effect.gen(function* () {
+        resume: Effect.fn("Sessions.resume")(
+          function* (home, { connection, operation, as, ...request }, listener) {
             let session = home
             let { after } = request
-            for (let taken = false; ; taken = true) {
+            for (let begins = true; ; begins = false) {
               const entity = client(session)
               const page: Resumed = yield* persistently(() =>
-                answered(entity.Resume({ connection, operation, after, waitMs, ...(taken ? {} : { as }) })),
+                answered(entity.Resume({ connection, operation, after, waitMs, ...(begins ? { as } : {}) })),
               )
               if (page._tag === "Unknown") return undefined
               if (page._tag === "Elsewhere") session = page.session
@@ -190,9 +190,9 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
                 if (page.reply !== null) return { reply: page.reply, origin: page.origin }
               }
             }
-          })
-          return as === undefined ? wait : following(home, operation, wait)
-        },
+          },
+          (wait, home, { as, operation }) => (as === undefined ? wait : following(home, operation, wait)),
+        ),
 
         cancel: Effect.fn("Sessions.cancel")(function* (home, connection, request) {
           yield* whereItIs(home, (entity) => entity.Cancel({ connection, request }))

@@ -7,7 +7,6 @@ import { SandboxError, SandboxLost } from "../../src/domain/SandboxError.ts"
 import { WorkspaceLost } from "../../src/domain/SessionError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { standard } from "../../src/tools/Registry.ts"
-import { hashOf } from "../../src/session/OperationRun.ts"
 import * as Operations from "../../src/session/Operations.ts"
 import type { OwnerCall } from "../../src/tools/Tool.ts"
 import * as FakeSandbox from "../support/FakeSandbox.ts"
@@ -243,12 +242,14 @@ describe("Operations", () => {
     "answers an id that runs elsewhere, or ran when its node died, as interrupted, and runs nothing",
     () =>
       Effect.gen(function* () {
-        const { end, operations, run, started } = yield* make()
+        const { end, interrupt, operations, run, started } = yield* make()
         yield* end
-        const operation = exec("a", "ls")
-        operations.set(operation.id, { inputHash: hashOf(operation), outcome: undefined })
-        assert.strictEqual((yield* run(operation))?.state, "interrupted")
-        assert.lengthOf(started, 0)
+        yield* run(exec("a", "ls"))
+        // The session was another owner's meanwhile.
+        yield* interrupt
+        operations.get(OperationId.make("a"))!.outcome = undefined
+        assert.strictEqual((yield* run(exec("a", "ls")))?.state, "interrupted")
+        assert.lengthOf(started, 1)
       }),
   )
 

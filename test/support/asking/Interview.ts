@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import { ownerTool } from "../../../src/tools/Tool.ts"
 
 /** Each run adds a line to it. */
-export const record = "/workspace/interviews"
+const record = "/workspace/interviews"
 
 const Name = Schema.Struct({ action: Schema.String, content: Schema.Struct({ name: Schema.String }) })
 const Poem = Schema.Struct({ content: Schema.Struct({ text: Schema.String }) })
