@@ -67,6 +67,11 @@ export const settings = {
   maxConnections: count("MAX_CONNECTIONS", 1000, "open MCP connections of one principal"),
   maxRequests: count("MAX_REQUESTS", 256, "requests of one principal that this node works on at once"),
   maxStreams: count("MAX_STREAMS", 256, "streams of one principal that this node holds open at once"),
+  maxSockets: count(
+    "MAX_SOCKETS",
+    8192,
+    "TCP connections to this node's HTTP at once; more are closed unheard",
+  ),
   maxBody: bytes("MAX_BODY", 12 * MiB, "largest request body"),
   maxHeader: bytes("MAX_HEADER", 16 * KiB, "largest header of a request"),
   headerTimeout: duration("HEADER_TIMEOUT", "15 seconds", "time that a client may take to send a header"),

@@ -16,6 +16,8 @@ export const Operation = Schema.Struct({
   origin: Schema.optional(Origin),
   /** What URLs begin with that its caller can use. */
   base: Schema.optional(Schema.String),
+  /** It ends with its caller's request; the caller's node says again and again that this is still open. */
+  isFollowed: Schema.optional(Schema.Boolean),
   /** Milliseconds after which its caller wants to be told how it stands, where its tool can say that. */
   answerMs: Schema.optional(Schema.Number),
 })

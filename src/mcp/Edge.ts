@@ -108,7 +108,12 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       primes: false,
       headers: { "mcp-session-id": connection.id },
       run: (follower) => {
-        const again = tools.resume(connection, operation, after, follower).pipe(
+        const again = tools.resume(connection, { operation, after }, follower).pipe(
+          Effect.map((resumed): JSONRPCMessage | undefined =>
+            resumed === undefined
+              ? undefined
+              : { jsonrpc: "2.0", id: resumed.request, result: resumed.result },
+          ),
           Effect.catchTags({
             SessionClosed: () => Effect.succeed(undefined),
             SessionNotFound: () => Effect.succeed(undefined),

@@ -200,7 +200,8 @@ export const messageOf = (
   }
 }
 
-const methods = { elicitation: "elicitation/create", sampling: "sampling/createMessage" } as const
+/** What the protocol calls the questions. */
+export const methods = { elicitation: "elicitation/create", sampling: "sampling/createMessage" } as const
 
 export const frame = ({
   id,

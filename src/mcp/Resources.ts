@@ -11,7 +11,7 @@ import { Effect, Schema } from "effect"
 import mime from "mime/lite"
 import { failureOf, type Explained } from "../domain/Failure.ts"
 import { pathOf, uriOf, workspaceScheme } from "../domain/WorkspaceUri.ts"
-import { filePaths, fileContent } from "../tools/files/WorkspaceResources.ts"
+import { filePaths, fileContent, maxPaths } from "../tools/files/WorkspaceResources.ts"
 
 const template = {
   uriTemplate: `${workspaceScheme}{+path}`,
@@ -34,7 +34,7 @@ export interface AskOwner {
 
 /** The files of the workspace, a page of them from a cursor on. */
 export const list = (ask: AskOwner, cursor: string | undefined) =>
-  Effect.map(ask(filePaths, { pattern: "**" }), ({ paths }): ListResourcesResult => {
+  Effect.map(ask(filePaths, { pattern: "**" }), ({ paths, truncated }): ListResourcesResult => {
     const after = cursor === undefined ? "" : Buffer.from(cursor, "base64url").toString()
     const begin = after === "" ? 0 : paths.findIndex((path) => path > after)
     const page = begin < 0 ? [] : paths.slice(begin, begin + pageSize)
@@ -45,7 +45,9 @@ export const list = (ask: AskOwner, cursor: string | undefined) =>
         return { uri: uriOf(path), name: path, ...(mimeType === undefined ? {} : { mimeType }) }
       }),
       ...(last === undefined || last === paths.at(-1)
-        ? {}
+        ? truncated
+          ? { _meta: { [truncatedKey]: leftOut } }
+          : {}
         : { nextCursor: Buffer.from(last).toString("base64url") }),
     }
   })
@@ -141,6 +143,10 @@ const sources: Readonly<Record<string, string>> = {
 }
 
 const pageSize = 200
+
+/** Said where a list ends before the workspace does. */
+export const leftOut = `Only ${maxPaths.toLocaleString("en")} files are listed; there are more, which list_files shows folder by folder.`
+const truncatedKey = "io.codegen-mcp/truncated"
 
 /** Of one completion. (MCP 2025-11-25, "Completion".) */
 export const maxValues = 100

@@ -16,7 +16,7 @@ import { decodePath, encodePath, uriOf as workspaceUriOf } from "../domain/Works
 import type { Sessions } from "../session/Sessions.ts"
 import { filePaths } from "../tools/files/WorkspaceResources.ts"
 import { pages } from "./Pages.ts"
-import { contents, maxValues, pathsFrom, UnknownResource } from "./Resources.ts"
+import { contents, leftOut, maxValues, pathsFrom, UnknownResource } from "./Resources.ts"
 import type { ToolCalls } from "./ToolCalls.ts"
 
 const scheme = "workspace://"
@@ -72,8 +72,10 @@ export const make = (
         const { path, session } = place
         const ask = yield* ownerOf(session)
         if (path !== "") return yield* contents(ask, uri, path)
-        const { paths } = yield* ask(filePaths, { pattern: "**" })
-        const text = paths.map((path) => `${uriOf(session, path)}\r\n`).join("")
+        const { paths, truncated } = yield* ask(filePaths, { pattern: "**" })
+        // A line that begins so is a comment. (RFC 2483, 5.)
+        const end = truncated ? `# ${leftOut}\r\n` : ""
+        const text = paths.map((path) => `${uriOf(session, path)}\r\n`).join("") + end
         return { contents: [{ uri, mimeType: listType, text }] }
       }),
 

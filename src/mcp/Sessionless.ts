@@ -4,10 +4,9 @@
  * that goes on by its operation's id.
  */
 import { type HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import type { CallToolResult, RequestId } from "@modelcontextprotocol/sdk/types.js"
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Fiber, Option, Predicate, Schema, Stream } from "effect"
-import { ConnectionId, type OperationId, type Principal, randomId } from "../domain/Identity.ts"
-import { cancelled } from "../domain/Operation.ts"
+import type { Principal } from "../domain/Identity.ts"
 import type { Explained } from "../domain/Failure.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import { Sessions } from "../session/Sessions.ts"
@@ -15,11 +14,11 @@ import { Registry } from "../tools/Registry.ts"
 import { Catalogue } from "./Catalogue.ts"
 import { maxSubscriptions } from "./Connections.ts"
 import { maxUri } from "./Conversation.ts"
-import { atOnce, comment, comments, type Follower, frame, streaming } from "./EventStream.ts"
-import { refused, resultOf, sessionlessListingOf } from "./Presentation.ts"
-import type { Notify } from "./SessionlessServer.ts"
+import { atOnce, comment, comments, frame, streaming } from "./EventStream.ts"
+import { sessionlessListingOf } from "./Presentation.ts"
+import * as SessionlessCalls from "./SessionlessCalls.ts"
 import * as SessionResources from "./SessionResources.ts"
-import { type Caller, type CallParams, ToolCalls } from "./ToolCalls.ts"
+import { ToolCalls } from "./ToolCalls.ts"
 
 /**
  * Makes what answers such requests, their bodies parsed; undefined for a request of an older revision. A call that is
@@ -35,56 +34,10 @@ export const make = Effect.fnUntraced(function* (
   const { instructions, prompts } = yield* Catalogue
   const { listed, names } = yield* Registry
   const listing = sessionlessListingOf(listed, names)
+  const call = yield* SessionlessCalls.make(farewell)
   const load = Effect.promise(() => import("./SessionlessServer.ts"))
   // Also where nobody asks for it, before a later build has removed its file.
   yield* Effect.forkDaemon(Effect.delay(load, loadAfter))
-
-  const callerOf = Effect.fnUntraced(function* (principal: Principal, session: unknown) {
-    return {
-      // A connection of one request: so it is cancelled, and no other with the same JSON-RPC id.
-      id: ConnectionId.make(yield* randomId("c_")),
-      logLevel: null,
-      questions: [],
-      protocolVersion: revision,
-      session: typeof session === "string" ? (yield* directory.find(principal, session)).id : undefined,
-    } satisfies Caller
-  })
-
-  /** Calls a tool; an interrupt ends its operation, and all that this started. */
-  const call = Effect.fnUntraced(
-    function* (
-      principal: Principal,
-      request: RequestId,
-      params: CallParams,
-      tell: ((told: Parameters<Notify>[0]) => Effect.Effect<void>) | undefined,
-    ) {
-      const caller = yield* callerOf(principal, params.arguments?.["session_id"])
-      const over = yield* Deferred.make<CallToolResult>()
-      let begun: OperationId | undefined
-      const follower: Follower = {
-        takesEvents: tell !== undefined,
-        isResumable: () => false,
-        begun: (operation) => Effect.sync(() => (begun = operation)),
-        event: ({ event }, origin) =>
-          origin?.progress === undefined || tell === undefined || event._tag !== "Progress"
-            ? Effect.void
-            : tell({ progressToken: origin.progress, progress: event.progress, message: event.message }),
-        // By a request that joined the operation after this one.
-        end: () =>
-          begun === undefined ? Effect.void : Deferred.succeed(over, resultOf(cancelled(begun), revision)),
-      }
-      return yield* tools.call(principal, caller, request, params, follower).pipe(
-        Effect.raceFirst(Deferred.await(over)),
-        Effect.raceFirst(farewell),
-        Effect.onInterrupt(() => Effect.forkDaemon(Effect.ignore(tools.cancel(caller, request)))),
-      )
-    },
-    Effect.catchTags({
-      SessionNotFound: (error) => Effect.succeed(refused(error)),
-      SessionClosed: (error) => Effect.succeed(refused(error)),
-      Unavailable: (error) => Effect.succeed(refused(error)),
-    }),
-  )
 
   return Effect.fnUntraced(function* (
     principal: Principal,
@@ -113,13 +66,11 @@ export const make = Effect.fnUntraced(function* (
     const runtime = yield* Effect.runtime<never>()
     const answering = yield* Effect.promise(() =>
       respond(request, body, runtime, {
-        callTool: (id, params, notify) =>
-          call(
-            principal,
-            id,
-            params,
-            streams ? (told) => Effect.zipRight(room.take(1), notify(told)) : undefined,
-          ),
+        callTool: ({ notify, ...asked }) =>
+          call(principal, {
+            ...asked,
+            notify: streams ? (told) => Effect.zipRight(room.take(1), notify(told)) : undefined,
+          }),
         instructions: instructions.sessionless,
         tools: listing,
         prompts,
@@ -147,8 +98,6 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 })
-
-const revision = "2026-07-28"
 
 /** Whether a request may be of this revision, found out without the library, which then decides. */
 const mayBeSessionless = (version: string | undefined, body: unknown) =>

@@ -12,31 +12,21 @@ import {
   type ServerContext,
   type Tool,
 } from "@modelcontextprotocol/server"
-import type { CallToolResult, Tool as Listed } from "@modelcontextprotocol/sdk/types.js"
-import { Effect, Runtime, Stream } from "effect"
+import type { Tool as Listed } from "@modelcontextprotocol/sdk/types.js"
+import { Effect, Option, Runtime, Schema, Stream } from "effect"
+import type { QuestionKind } from "../domain/Event.ts"
 import { type Explained, failureOf } from "../domain/Failure.ts"
 import { promising } from "./McpServer.ts"
 import type { PromptShelf } from "./Catalogue.ts"
 import { serverInfo } from "./ServerInfo.ts"
 import { type SessionResources, template } from "./SessionResources.ts"
-import type { CallParams, UnknownTool } from "./ToolCalls.ts"
+import type { Answer, Notify, SessionlessCall } from "./SessionlessCalls.ts"
 
 export { isLegacyRequest } from "@modelcontextprotocol/server"
 
-/** Tells a request's client of progress. */
-export type Notify = (progress: {
-  readonly progressToken: string | number
-  readonly progress: number
-  readonly message?: string | undefined
-}) => Effect.Effect<void>
-
 /** What a request can do beside the protocol. An interrupt says that its client is gone. */
 export interface Abilities {
-  readonly callTool: (
-    id: string | number,
-    params: CallParams,
-    notify: Notify,
-  ) => Effect.Effect<CallToolResult, UnknownTool>
+  readonly callTool: (call: SessionlessCall & { readonly notify: Notify }) => Answer
   readonly instructions: string
   readonly tools: ReadonlyArray<Listed>
   readonly prompts: PromptShelf
@@ -83,14 +73,19 @@ const serverOf = (
   const run = <A, E>(work: Effect.Effect<A, E>, { mcpReq }: ServerContext) => promised(work, mcpReq)
   server.setRequestHandler("tools/list", () => ({ tools: [...tools] as Array<Tool> }))
   server.setRequestHandler("tools/call", ({ params }, context) => {
-    const { id, notify } = context.mcpReq
+    const { envelope, inputResponses, notify, requestState } = context.mcpReq
     return run(
-      callTool(id, params, (params) =>
-        // Its client may be gone by now.
-        Effect.ignore(
-          Effect.tryPromise(() => notify({ method: "notifications/progress", params: { ...params } })),
-        ),
-      ),
+      callTool({
+        params,
+        questions: questionsOf(envelope),
+        state: requestState(),
+        replies: inputResponses ?? {},
+        notify: (params) =>
+          // Its client may be gone by now.
+          Effect.ignore(
+            Effect.tryPromise(() => notify({ method: "notifications/progress", params: { ...params } })),
+          ),
+      }),
       context,
     )
   })
@@ -110,6 +105,30 @@ const serverOf = (
   server.setRequestHandler("prompts/get", ({ params }) => prompts.get(params.name, params.arguments))
   return server
 }
+
+/** What a client says that it can be asked: without a word on how, by a form. */
+const questionsOf = (envelope: unknown): ReadonlyArray<QuestionKind> => {
+  const { elicitation, sampling } = Option.getOrUndefined(decodeEnvelope(envelope))?.[key] ?? {}
+  const takesForms =
+    elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined)
+  return [
+    ...(takesForms ? (["elicitation"] as const) : []),
+    ...(sampling === undefined ? [] : (["sampling"] as const)),
+  ]
+}
+
+const key = "io.modelcontextprotocol/clientCapabilities"
+
+const declared = Schema.optional(Schema.Unknown)
+
+const decodeEnvelope = Schema.decodeUnknownOption(
+  Schema.Struct({
+    [key]: Schema.Struct({
+      elicitation: Schema.optional(Schema.Struct({ form: declared, url: declared })),
+      sampling: declared,
+    }),
+  }),
+)
 
 /** Of what stays as it is while a node runs, and is the same for everyone. */
 const fixed = { ttlMs: 300_000, cacheScope: "public" } as const

@@ -3,7 +3,6 @@ import {
   type CallToolRequest,
   type CallToolResult,
   ErrorCode,
-  type JSONRPCMessage,
   type RequestId,
 } from "@modelcontextprotocol/sdk/types.js"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -21,7 +20,7 @@ import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Reply } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionError } from "../domain/SessionError.ts"
-import { Sessions } from "../session/Sessions.ts"
+import { type Request, Sessions } from "../session/Sessions.ts"
 import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
 import { type AnyOwnerTool, required } from "../tools/Tool.ts"
@@ -44,7 +43,12 @@ export interface Caller {
   /** What its client can be asked. */
   readonly questions: ReadonlyArray<QuestionKind>
   readonly protocolVersion: string
+  /** Its calls end with their requests. */
+  readonly isFollowed?: true
 }
+
+/** Who asked, and the session that it asked in or is at home in. */
+type Home = Pick<Connection, "id" | "session" | "protocolVersion">
 
 /** There is no tool of that name: the protocol's own error, not a result. */
 export class UnknownTool extends Schema.TaggedError<UnknownTool>()("UnknownTool", {
@@ -76,14 +80,16 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
     readonly askOwner: (holder: { readonly session: SessionId }) => AskOwner
     /** Goes on with a call of the connection, after an event that its client has; undefined for an unknown one. */
     readonly resume: (
-      connection: Connection,
-      operation: OperationId,
-      after: number,
+      connection: Home,
+      place: Omit<Request, "connection">,
       follower: Follower,
-    ) => Effect.Effect<JSONRPCMessage | undefined, SessionError>
+    ) => Effect.Effect<
+      { readonly request: RequestId; readonly result: CallToolResult } | undefined,
+      SessionError
+    >
     /** Takes what the client says to a question. */
     readonly answer: (
-      connection: Connection,
+      connection: Home,
       place: { readonly operation: OperationId; readonly question: number },
       reply: QuestionReply,
     ) => Effect.Effect<void, SessionError>
@@ -148,6 +154,7 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
                   edgeNode: node,
                   origin,
                   base,
+                  isFollowed: caller.isFollowed,
                   answerMs: tool.partial?.waitMs(given.decoded),
                 },
                 follower.takesEvents ? follower.event : undefined,
@@ -189,19 +196,15 @@ export class ToolCalls extends Context.Tag("codegen-mcp/mcp/ToolCalls")<
               )
             }),
 
-        resume: Effect.fn("ToolCalls.resume")(function* (connection, operation, after, follower) {
-          yield* follower.begun(operation)
-          const resumed = yield* sessions.resume(
-            connection.session,
-            { connection: connection.id, operation, after },
-            follower.event,
-          )
+        resume: Effect.fn("ToolCalls.resume")(function* (home, place, follower) {
+          const { id, session } = home
+          yield* follower.begun(place.operation)
+          const resumed = yield* sessions.resume(session, { connection: id, ...place }, follower.event)
           return resumed === undefined
             ? undefined
             : {
-                jsonrpc: "2.0",
-                id: resumed.origin.request,
-                result: renamed(yield* told(resumed.reply, follower, connection), names),
+                request: resumed.origin.request,
+                result: renamed(yield* told(resumed.reply, follower, home), names),
               }
         }),
 

@@ -1,7 +1,7 @@
 /**
  * A server of node:http on which no client can hold more than its part: headers are bounded in size and time, bodies
- * in time (in size where they are read), an answer that its client does not take is cut off, and a connection carries
- * one request at a time. What is refused before anything else sees it gets an error like those of `/mcp`.
+ * in time (in size where they are read), an answer that its client does not take is cut off, a connection carries one
+ * request at a time, and there are only so many of them. What is refused before anything else sees it gets an error like those of `/mcp`.
  */
 import type { HttpServerRequest } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
@@ -10,16 +10,17 @@ import { createServer } from "node:http"
 import { Socket } from "node:net"
 import { settings } from "../Settings.ts"
 
-/** With MAX_HEADER, HEADER_TIMEOUT, REQUEST_TIMEOUT, STALL_TIMEOUT and KEEP_ALIVE. */
+/** With MAX_SOCKETS, MAX_HEADER, HEADER_TIMEOUT, REQUEST_TIMEOUT, STALL_TIMEOUT and KEEP_ALIVE. */
 export const make = Effect.map(
   Config.all({
+    maxSockets: settings.maxSockets.config,
     maxHeader: settings.maxHeader.config,
     headerTimeout: settings.headerTimeout.config,
     requestTimeout: settings.requestTimeout.config,
     stallTimeout: settings.stallTimeout.config,
     keepAlive: settings.keepAlive.config,
   }),
-  ({ headerTimeout, keepAlive, maxHeader, requestTimeout, stallTimeout }) => {
+  ({ headerTimeout, keepAlive, maxHeader, maxSockets, requestTimeout, stallTimeout }) => {
     const wholeIn = Duration.toMillis(requestTimeout)
     const server = createServer({
       maxHeaderSize: maxHeader,
@@ -28,6 +29,8 @@ export const make = Effect.map(
       keepAliveTimeout: Duration.toMillis(keepAlive),
       connectionsCheckingInterval: 1000,
     })
+    // Before anyone knows whose they are.
+    server.maxConnections = maxSockets
     const answered = new WeakSet<Socket>()
     /** Those that no request has come on. */
     const silent = new Set<Socket>()

@@ -91,6 +91,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const hibernateMs = Duration.toMillis(yield* settings.hibernateAfter.config)
       const registry = yield* Registry
       const patience = yield* settings.questionTimeout.config
+      const expiry = yield* settings.nodeExpiry.config
       const idleMs = Duration.toMillis(yield* settings.idleTimeout.config)
       const drain = yield* settings.drainTimeout.config
       const delay = yield* settings.leaveDelay.config
@@ -153,6 +154,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           commands,
           find: registry.find,
           patience,
+          expiry,
+          isReached: () => held.active,
           callOf: (tool, operation) => {
             held.usedAt = performance.now()
             const { log, ...client } = clientOf(operations, operation)
@@ -201,6 +204,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         function* (id: SessionId) {
           const held = sessions.get(id)
           if (held === undefined) return
+          // Nobody can ask for what has its time to end.
+          held.active = false
           yield* ended([held])
           yield* held.operations.interrupt
           const sandbox = held.sandbox.current()

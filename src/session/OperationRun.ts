@@ -28,6 +28,10 @@ export interface OperationContext {
   readonly find: Registry["Type"]["find"]
   /** How long an answer of its client is waited for. */
   readonly patience: Duration.Duration
+  /** How long nothing may be heard of whoever waits for an operation that ends with its caller. */
+  readonly expiry: Duration.Duration
+  /** Whether callers can reach the session at all. */
+  readonly isReached: () => boolean
   /** Gives a tool what it knows of its session. */
   readonly callOf: (
     tool: AnyOwnerTool,
@@ -178,7 +182,9 @@ export const make = ({ session, claim, rows, files, sandbox, callOf, onLost }: O
   }
 }
 
-const hasRun = (outcome: Outcome) => outcome._tag === "Answered" || !nothingRan.has(outcome.failure.code)
+/** Whether anything was run that a repeat of its id would run again. */
+export const hasRun = (outcome: Outcome) =>
+  outcome._tag === "Answered" || !nothingRan.has(outcome.failure.code)
 
 /** An answer that says how it stands with its files, also where it shows itself as text. */
 const withState = (outcome: Outcome, checkpoint: CheckpointState): Outcome => {

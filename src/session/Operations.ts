@@ -16,38 +16,13 @@ import {
   SessionMoved,
   TooManyOperations,
 } from "../domain/SessionError.ts"
-import type { AnyOwnerTool } from "../tools/Tool.ts"
-import { EventLog } from "./EventLog.ts"
+import { entryOf, isFor, isLong, isRunning, type OperationEntry } from "./OperationEntry.ts"
 import * as OperationRun from "./OperationRun.ts"
-import { Questions } from "./Questions.ts"
 import * as Retention from "./Retention.ts"
 import { interrupted } from "./StoredOutcome.ts"
 
 /** Operations of one session that run at once: of those that go on after an answer, and of the others. */
 const maxRunning = 64
-
-interface Entry {
-  readonly tool: AnyOwnerTool
-  /** Without its input once it has ended. */
-  operation: Operation
-  readonly inputHash: string
-  readonly log: EventLog
-  readonly questions: Questions
-  readonly outcome: Deferred.Deferred<Outcome, SessionError>
-  fiber: Fiber.RuntimeFiber<void> | undefined
-  /** By `performance.now`; undefined while it runs. */
-  endedAt: number | undefined
-  /** Characters that are kept of it once it has ended. */
-  kept: number
-  /** When its caller is to be told how it stands, by the clock of `domain/Monotonic.ts`. */
-  answerAt: number
-  /** The request that it answers: of those that joined it the last. */
-  origin: Origin | undefined
-  /** Its caller was told how it stands: that was the answer. */
-  isAnswered: boolean
-  /** Its caller wants no answer any more. */
-  isCancelled: boolean
-}
 
 /** What an operation came to since a caller's last look. */
 export interface Page {
@@ -70,12 +45,16 @@ export interface Operations {
     after: number | undefined,
     waitMs: number,
   ) => Effect.Effect<Page, SessionError>
-  /** `page`, of a request of this connection alone, also where only its row is left; undefined for any other. */
+  /**
+   * `page`, of a request of this connection alone, also where only its row is left; undefined for any other. From now on
+   * the operation answers the request `as`, where there is such.
+   */
   readonly resume: (
     connection: ConnectionId,
     id: OperationId,
     after: number,
     waitMs: number,
+    as?: Origin["request"],
   ) => Effect.Effect<Page | undefined, SessionError>
   /** How an operation of the session ended; undefined while it runs, and where none is known. */
   readonly ended: (id: OperationId) => Effect.Effect<Outcome | undefined, SessionError>
@@ -88,6 +67,8 @@ export interface Operations {
   readonly knows: (connection: ConnectionId, request: Origin["request"]) => boolean
   /** Cancels what runs for a request that is not answered yet; says whether there is such. */
   readonly cancel: (connection: ConnectionId, request: Origin["request"]) => Effect.Effect<boolean>
+  /** Somebody waits for an operation that ends with its caller. */
+  readonly follow: (id: OperationId) => void
   /** Notes an event of an operation that runs. */
   readonly emit: (id: OperationId, event: OperationEvent) => void
   /** Asks the client whose request an operation answers; gives what it says. */
@@ -103,9 +84,8 @@ export interface Operations {
 export const make = (context: OperationRun.OperationContext): Operations => {
   const { run, join, standing, finish } = OperationRun.make(context)
   const { session, rows } = context
-  const entries = new Map<OperationId, Entry>()
-  const isRunning = ({ endedAt }: Entry) => endedAt === undefined
-  const active = new Set<Entry>()
+  const entries = new Map<OperationId, OperationEntry>()
+  const active = new Set<OperationEntry>()
   const running = () => [...entries].filter(([, entry]) => isRunning(entry)).map(([id]) => id)
 
   const tidy = () => {
@@ -125,16 +105,36 @@ export const make = (context: OperationRun.OperationContext): Operations => {
             entry.inputHash === inputHash,
         )
 
+  const cancel = Effect.fnUntraced(function* (entry: OperationEntry) {
+    entry.isCancelled = true
+    const { operation, tool } = entry
+    // A command ends with what it has written so far; anything else just stops.
+    if (tool.cancel !== undefined && (yield* tool.cancel(operation.id, context.commands))) return
+    if (entry.fiber !== undefined) yield* Fiber.interrupt(entry.fiber)
+    // It may have come to its own end meanwhile.
+    const end = yield* Effect.option(Deferred.await(entry.outcome))
+    if (
+      tool.changes &&
+      Option.isSome(end) &&
+      end.value._tag === "Failed" &&
+      end.value.state === "cancelled"
+    ) {
+      yield* finish(operation.id, end.value)
+    }
+  })
+
   const begin = Effect.fnUntraced(function* (operation: Operation) {
     const inputHash = OperationRun.hashOf(operation)
     const due = (yield* milliseconds) + (operation.answerMs ?? Infinity)
     const outcome = yield* Deferred.make<Outcome, SessionError>()
     // No other fiber may come between the look for an entry and the new one: nothing is waited for from here to there.
     const known = entries.get(operation.id)
-    // What has ended is told from its row, and done again where nothing was recorded.
-    if (known !== undefined && isRunning(known)) {
+    // What has ended otherwise is told from its row, and done again where nothing was recorded.
+    if (known !== undefined && (isRunning(known) || (known.isRecorded && known.inputHash === inputHash))) {
       if (known.inputHash !== inputHash) return yield* new OperationIdReused({ operation: operation.id })
       known.origin = operation.origin ?? known.origin
+      known.isFollowed = operation.isFollowed === true
+      known.silence.break()
       known.isAnswered = false
       known.isCancelled = false
       known.answerAt = due
@@ -154,22 +154,7 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       yield* Effect.interruptible(join(tool, operation, inputHash, Deferred.await(twin.outcome)))
       return void entries.set(operation.id, twin)
     }
-    const log = new EventLog()
-    const entry: Entry = {
-      tool,
-      operation,
-      inputHash,
-      log,
-      questions: new Questions((event) => log.emit(event), context.patience),
-      outcome,
-      fiber: undefined,
-      endedAt: undefined,
-      kept: 0,
-      answerAt: due,
-      origin: operation.origin,
-      isAnswered: false,
-      isCancelled: false,
-    }
+    const entry = entryOf({ tool, operation, inputHash, outcome, due, patience: context.patience })
     entries.delete(operation.id)
     entries.set(operation.id, entry)
     active.add(entry)
@@ -179,20 +164,36 @@ export const make = (context: OperationRun.OperationContext): Operations => {
           ? Exit.succeed(entry.isCancelled ? cancelled(operation.id) : interrupted(operation.id))
           : exit
         entry.endedAt = performance.now()
+        entry.isRecorded = tool.changes && Exit.isSuccess(exit) && OperationRun.hasRun(exit.value)
         entry.operation = { ...operation, input: undefined }
         entry.kept =
           entry.log.characters + (Exit.isSuccess(outcome) ? Retention.charactersOf(outcome.value) : 0)
         active.delete(entry)
         tidy()
-        return Effect.tap(Deferred.done(entry.outcome, outcome), () => log.end())
+        return Effect.tap(Deferred.done(entry.outcome, outcome), () => entry.log.end())
       }),
       Effect.exit,
       Effect.asVoid,
       Effect.forkDaemon,
     )
+    if (entry.isFollowed) {
+      const isAlone = () => entry.isFollowed && !entry.isAnswered && !entry.questions.areOpen
+      yield* entry.silence
+        .lasts(context.expiry, () => context.isReached() && isAlone())
+        .pipe(
+          Effect.zipRight(cancel(entry)),
+          Effect.raceFirst(Effect.ignore(Deferred.await(outcome))),
+          Effect.interruptible,
+          Effect.forkDaemon,
+        )
+    }
   }, Effect.uninterruptible)
 
-  const pageOf = Effect.fnUntraced(function* (entry: Entry, after: number | undefined, waitMs: number) {
+  const pageOf = Effect.fnUntraced(function* (
+    entry: OperationEntry,
+    after: number | undefined,
+    waitMs: number,
+  ) {
     const { log, operation, outcome, tool } = entry
     yield* Effect.timeoutOption(
       log.changed(after ?? Infinity),
@@ -228,10 +229,13 @@ export const make = (context: OperationRun.OperationContext): Operations => {
         const entry = entries.get(id)
         return entry === undefined ? Effect.fail(new SessionMoved()) : pageOf(entry, after, waitMs)
       }),
-    resume: Effect.fnUntraced(function* (connection, id, after, waitMs) {
+    resume: Effect.fnUntraced(function* (connection, id, after, waitMs, as) {
       const entry = entries.get(id)
       if (entry !== undefined) {
-        return entry.origin?.connection === connection ? yield* pageOf(entry, after, waitMs) : undefined
+        if (entry.origin?.connection !== connection) return undefined
+        if (as !== undefined) entry.origin = { ...entry.origin, request: as }
+        entry.silence.break()
+        return yield* pageOf(entry, after, waitMs)
       }
       const row = yield* rows.outcome(session, id)
       return row?.origin?.connection === connection
@@ -250,27 +254,13 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       return entry !== undefined && isRunning(entry) && isLong(entry.tool)
     },
     knows: (connection, request) => [...entries.values()].some((entry) => isFor(entry, connection, request)),
-    cancel: Effect.fnUntraced(function* (connection, request) {
-      // A client that began to count anew means its later request.
-      const entry = [...active].findLast((entry) => !entry.isAnswered && isFor(entry, connection, request))
-      if (entry === undefined) return false
-      entry.isCancelled = true
-      const { operation, tool } = entry
-      // A command ends with what it has written so far; anything else just stops.
-      if (tool.cancel !== undefined && (yield* tool.cancel(operation.id, context.commands))) return true
-      if (entry.fiber !== undefined) yield* Fiber.interrupt(entry.fiber)
-      // It may have come to its own end meanwhile.
-      const end = yield* Effect.option(Deferred.await(entry.outcome))
-      if (
-        tool.changes &&
-        Option.isSome(end) &&
-        end.value._tag === "Failed" &&
-        end.value.state === "cancelled"
-      ) {
-        yield* finish(operation.id, end.value)
-      }
-      return true
-    }),
+    cancel: (connection, request) =>
+      Effect.suspend(() => {
+        // A client that began to count anew means its later request.
+        const entry = [...active].findLast((entry) => !entry.isAnswered && isFor(entry, connection, request))
+        return entry === undefined ? Effect.succeed(false) : Effect.as(cancel(entry), true)
+      }),
+    follow: (id) => entries.get(id)?.silence.break(),
     emit: (id, event) => void entries.get(id)?.log.emit(event),
     ask: (id, question) =>
       Effect.suspend(() => {
@@ -286,15 +276,12 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     tidy,
     interrupt: Effect.suspend(() =>
       Fiber.interruptAll([...entries.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))),
+    ).pipe(
+      // Another owner may have written something else.
+      Effect.zipLeft(Effect.sync(() => entries.forEach((entry) => (entry.isRecorded = false)))),
     ),
   }
 }
 
-/** Whether a tool's operations go on after an answer. */
-const isLong = (tool: AnyOwnerTool) => tool.partial !== undefined
-
 /** In milliseconds: whoever asks again and again is not answered faster than that. */
 const shortest = 5
-
-const isFor = ({ origin }: Entry, connection: ConnectionId, request: Origin["request"]) =>
-  origin?.connection === connection && origin.request === request

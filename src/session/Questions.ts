@@ -16,6 +16,11 @@ export class Questions {
     this.patience = patience
   }
 
+  /** Whether one waits for its answer. */
+  get areOpen() {
+    return this.waiting.size > 0
+  }
+
   ask(origin: Origin | undefined, question: Question): Effect.Effect<unknown, QuestionNotAnswered> {
     return Effect.gen(this, function* () {
       if (origin?.questions?.includes(question.kind) !== true) {

@@ -84,12 +84,13 @@ export const layer = SessionEntity.toLayer(
           const operations = yield* claim
           return paged(yield* operations.page(operation, after ?? undefined, waitMs))
         }),
-      Resume: ({ payload: { connection, operation, after, waitMs } }) =>
+      Follow: ({ payload: { operation } }) => Effect.sync(() => claimed?.follow(operation)),
+      Resume: ({ payload: { connection, operation, as, after, waitMs } }) =>
         Effect.gen(function* () {
           const note = elsewhere(connection, operation)
           if (note !== undefined) return { _tag: "Elsewhere" as const, session: note.session }
           const operations = yield* claim
-          const page = yield* operations.resume(connection, operation, after ?? 0, waitMs)
+          const page = yield* operations.resume(connection, operation, after ?? 0, waitMs, as)
           if (page?.origin !== undefined)
             return { _tag: "Here" as const, ...paged(page), origin: page.origin }
           const session = yield* rows.elsewhere(id, connection, { operation })

@@ -39,9 +39,19 @@ export const SessionEntity = Entity.make("Session", [
   }),
   /** Goes on with an operation. `SessionMoved` says that this owner does not know it: run it again. */
   Rpc.make("Read", { payload: { operation: OperationId, ...wait }, success: Page, error: SessionError }),
-  /** Takes a request of the session's own connection up again, after an event that its client has. */
+  /** Says that an operation is still waited for that ends with its caller. */
+  Rpc.make("Follow", { payload: { operation: OperationId } }),
+  /**
+   * Takes a request of the session's own connection up again, after an event that its client has; `as` another one, if
+   * that is given.
+   */
   Rpc.make("Resume", {
-    payload: { connection: ConnectionId, operation: OperationId, ...wait },
+    payload: {
+      connection: ConnectionId,
+      operation: OperationId,
+      as: Schema.optional(Origin.fields.request),
+      ...wait,
+    },
     success: Resumed,
     error: SessionError,
   }),

@@ -4,15 +4,17 @@
  */
 import type { AlreadyProcessingMessage, MailboxFull, PersistenceError } from "@effect/cluster/ClusterError"
 import { EntityId, Sharding } from "@effect/cluster"
-import { Cause, Context, Effect, Layer, Option } from "effect"
+import { Cause, Context, Duration, Effect, Layer, Option } from "effect"
 import type { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
 import { type ConnectionId, type OperationId, randomId, type SessionId } from "../domain/Identity.ts"
 import type { Changes, Notices, Watched } from "../domain/Notice.ts"
 import type { Operation, Reply } from "../domain/Operation.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import { type SessionError, SessionMoved, TooManyOperations, Unavailable } from "../domain/SessionError.ts"
+import { settings } from "../Settings.ts"
 import type { Listening } from "./Mailboxes.ts"
 import { type Resumed, SessionEntity } from "./SessionEntity.ts"
+import { turns } from "./Silence.ts"
 
 /** One wait at the owner, in milliseconds. */
 const waitMs = 3000
@@ -31,6 +33,8 @@ export interface Request {
   readonly connection: ConnectionId
   readonly operation: OperationId
   readonly after: number
+  /** Another request of that connection, which the operation answers, and ends with, from now on. */
+  readonly as?: Origin["request"]
 }
 
 export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
@@ -106,6 +110,7 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
     Effect.gen(function* () {
       const client = yield* SessionEntity.client
       const sharding = yield* Sharding.Sharding
+      const followEvery = Duration.times(yield* settings.nodeExpiry.config, 1 / turns)
 
       /** Asks an owner, again where the session has just moved. */
       const persistently = <A>(ask: (moved: boolean) => ReturnType<typeof answered<A>>) =>
@@ -122,6 +127,16 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
           }
         })
 
+      /** Says again and again that an operation is waited for, while it is. */
+      const following = <A, E>(session: SessionId, operation: OperationId, wait: Effect.Effect<A, E>) =>
+        Effect.raceFirst(
+          wait,
+          Effect.ignore(answered(client(session).Follow({ operation }))).pipe(
+            Effect.delay(followEvery),
+            Effect.forever,
+          ),
+        )
+
       /** Tells a connection's home, and the session that it names where the request is for that one. */
       const whereItIs = Effect.fnUntraced(function* (
         home: SessionId,
@@ -133,49 +148,51 @@ export class Sessions extends Context.Tag("codegen-mcp/session/Sessions")<
       })
 
       return {
-        call: Effect.fnUntraced(function* (session, operation, listener) {
-          const entity = client(session)
-          let after = listener === undefined ? null : 0
-          for (let known = false; ; known = true) {
-            const wait = { after, waitMs }
-            const page = yield* persistently((moved) =>
-              answered(
-                known && !moved
-                  ? entity.Read({ operation: operation.id, ...wait })
-                  : entity.Run({ operation, ...wait }),
-              ),
-            )
-            for (const event of page.events) {
-              yield* listener?.(event, operation.origin) ?? Effect.void
-              after = event.seq
-            }
-            if (page.reply !== null) return page.reply
-          }
-        }),
-
-        resume: Effect.fn("Sessions.resume")(function* (
-          home,
-          { connection, operation, ...request },
-          listener,
-        ) {
-          let session = home
-          let { after } = request
-          for (;;) {
+        call: Effect.fnUntraced(
+          function* (session, operation, listener) {
             const entity = client(session)
-            const page: Resumed = yield* persistently(() =>
-              answered(entity.Resume({ connection, operation, after, waitMs })),
-            )
-            if (page._tag === "Unknown") return undefined
-            if (page._tag === "Elsewhere") session = page.session
-            else {
+            let after = listener === undefined ? null : 0
+            for (let known = false; ; known = true) {
+              const wait = { after, waitMs }
+              const page = yield* persistently((moved) =>
+                answered(
+                  known && !moved
+                    ? entity.Read({ operation: operation.id, ...wait })
+                    : entity.Run({ operation, ...wait }),
+                ),
+              )
               for (const event of page.events) {
-                yield* listener(event, page.origin)
+                yield* listener?.(event, operation.origin) ?? Effect.void
                 after = event.seq
               }
-              if (page.reply !== null) return { reply: page.reply, origin: page.origin }
+              if (page.reply !== null) return page.reply
             }
-          }
-        }),
+          },
+          (wait, session, { id, isFollowed }) => (isFollowed === true ? following(session, id, wait) : wait),
+        ),
+
+        resume: Effect.fn("Sessions.resume")(
+          function* (home, { connection, operation, as, ...request }, listener) {
+            let session = home
+            let { after } = request
+            for (let begins = true; ; begins = false) {
+              const entity = client(session)
+              const page: Resumed = yield* persistently(() =>
+                answered(entity.Resume({ connection, operation, after, waitMs, ...(begins ? { as } : {}) })),
+              )
+              if (page._tag === "Unknown") return undefined
+              if (page._tag === "Elsewhere") session = page.session
+              else {
+                for (const event of page.events) {
+                  yield* listener(event, page.origin)
+                  after = event.seq
+                }
+                if (page.reply !== null) return { reply: page.reply, origin: page.origin }
+              }
+            }
+          },
+          (wait, home, { as, operation }) => (as === undefined ? wait : following(home, operation, wait)),
+        ),
 
         cancel: Effect.fn("Sessions.cancel")(function* (home, connection, request) {
           yield* whereItIs(home, (entity) => entity.Cancel({ connection, request }))

@@ -1,8 +1,8 @@
 /** The session-less revision by the 2.x client, beside clients of the older ones, through nodes that own no session. */
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
+import { Client, type ClientCapabilities, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as Project from "../../scripts/process/Project.ts"
@@ -10,7 +10,9 @@ import { operationIdKey } from "../../src/domain/Identity.ts"
 import { exec } from "../../src/tools/commands/Exec.ts"
 import { listSessions } from "../../src/tools/sessions/ListSessions.ts"
 import { readFile } from "../../src/tools/files/ReadFile.ts"
+import * as SessionlessEdge from "../support/SessionlessEdge.ts"
 import { nodesOf, TestCluster } from "../support/TestCluster.ts"
+import * as TestProgram from "../support/TestProgram.ts"
 import { until } from "../support/Until.ts"
 
 const hash = (token: string) => createHash("sha256").update(token).digest("hex")
@@ -26,7 +28,12 @@ interface CallOptions {
 }
 
 /** A 2.x client through the balancer, or at one node, which notes the nodes that answered it. */
-const connected = (token: string, mode: "auto" | "legacy", node?: string) =>
+const connected = (
+  token: string,
+  mode: "auto" | "legacy",
+  node?: string,
+  capabilities: ClientCapabilities = {},
+) =>
   Effect.gen(function* () {
     const cluster = yield* TestCluster
     const mcpUrl = node === undefined ? cluster.mcpUrl : `${node}/mcp`
@@ -39,7 +46,7 @@ const connected = (token: string, mode: "auto" | "legacy", node?: string) =>
         return answer
       },
     })
-    const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } })
+    const client = new Client({ name: "test", version: "1" }, { capabilities, versionNegotiation: { mode } })
     yield* Effect.acquireRelease(
       Effect.promise(() => client.connect(transport)),
       () => Effect.promise(() => transport.terminateSession().then(() => client.close())),
@@ -75,7 +82,9 @@ const marked = () =>
 
 const tree = "(setsid sleep 876.123456 &) ; echo up; sleep 876.123456; echo never"
 
-layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout: "90 seconds" })(
+const askingNodes = { nodes: 3, env, program: TestProgram.make("test/support/asking/main.ts") }
+
+layer(TestCluster.layer(askingNodes), { excludeTestServices: true, timeout: "90 seconds" })(
   "without connections",
   (it) => {
     it.scoped("a client that negotiates works in a session that it opened, through every node", () =>
@@ -324,6 +333,121 @@ layer(TestCluster.layer({ nodes: 3, env }), { excludeTestServices: true, timeout
         assert.strictEqual((yield* second.call("exec", ran, again)).said.stdout, "1\n")
         assert.strictEqual((yield* second.call("exec", ran, again)).said.stdout, "1\n")
       }),
+    )
+
+    it.scoped(
+      "a tool that asks goes on with what its client says, whichever nodes the two of them reach",
+      () =>
+        Effect.gen(function* () {
+          const capabilities = { elicitation: { form: {} }, sampling: {} }
+          const { call, client, nodes, opened } = yield* connected(anne, "auto", undefined, capabilities)
+          client.setRequestHandler("elicitation/create", ({ params }) => ({
+            action: "accept",
+            content: { name: params.message.includes("tea") ? "Ann" : "nobody" },
+          }))
+          client.setRequestHandler("sampling/createMessage", ({ params: { messages } }) => {
+            const [content] = [messages[0]!.content].flat()
+            return {
+              role: "assistant",
+              model: "test",
+              content: { type: "text", text: `o ${content?.type === "text" ? content.text : ""}` },
+            }
+          })
+          const session_id = yield* opened
+          nodes.length = 0
+          const { said } = yield* call("interview", { session_id, topic: "tea" })
+          assert.deepStrictEqual(said, { name: "Ann", poem: "o Ann" })
+          assert.strictEqual(new Set(nodes).size, 3)
+          const { said: runs } = yield* call("exec", { session_id, command: "cat interviews" })
+          assert.strictEqual(runs.stdout, "tea\n")
+        }),
+    )
+
+    it.scoped("a question is answered by its own principal alone, and its call runs once", () =>
+      Effect.gen(function* () {
+        const cluster = yield* TestCluster
+        const { call, opened } = yield* connected(anne, "auto")
+        const session_id = yield* opened
+        const urls = (yield* nodesOf(cluster)).map(({ url }) => `${url}/mcp`)
+        let sent = 0
+        /** Sends it to the next node. */
+        const ask = (token: string, more: Record<string, unknown> = {}) =>
+          SessionlessEdge.ask(urls[sent++ % 3]!, {
+            method: "tools/call",
+            headers: { authorization: `Bearer ${token}`, accept: "application/json" },
+            params: {
+              name: "interview",
+              arguments: { session_id, topic: "milk" },
+              ...more,
+              _meta: {
+                "io.modelcontextprotocol/clientCapabilities": { elicitation: {}, sampling: {} },
+              },
+            },
+          })
+        const { result: first } = yield* ask(anne)
+        const named = {
+          requestState: first.requestState,
+          inputResponses: { question: { action: "accept", content: { name: "Ann" } } },
+        }
+        assert.strictEqual(SessionlessEdge.said(yield* ask(ben, named)).code, "session_not_found")
+        const { result: second } = yield* ask(anne, named)
+        // Its answer was lost.
+        assert.deepStrictEqual((yield* ask(anne, named)).result, second)
+        const poem = {
+          requestState: second.requestState,
+          inputResponses: {
+            question: { role: "assistant", model: "m", content: { type: "text", text: "o" } },
+          },
+        }
+        for (let times = 0; times < 2; times++) {
+          const { result } = yield* ask(anne, poem)
+          assert.deepStrictEqual(result.structuredContent, { name: "Ann", poem: "o" })
+        }
+        const { said: runs } = yield* call("exec", { session_id, command: "cat interviews" })
+        assert.strictEqual(runs.stdout, "milk\n")
+      }),
+    )
+
+    // The last one: a node dies.
+    it.scoped(
+      "a call ends whose node is killed, with the whole process tree, unless it is taken up again",
+      () =>
+        Effect.gen(function* () {
+          const cluster = yield* TestCluster
+          const main = yield* connected(anne, "auto")
+          const session_id = yield* main.opened
+          const { said: info } = yield* main.call("session_info", { session_id })
+          const [dying, living] = (yield* nodesOf(cluster)).filter(({ id }) => id !== info.owner_node)
+          const before = marked()
+          const [lost, other] = [
+            yield* connected(anne, "auto", dying!.url),
+            yield* connected(anne, "auto", living!.url),
+          ]
+          const run = (client: typeof lost, command: string, operationId: string) =>
+            Effect.fork(Effect.exit(client.call("exec", { session_id, command }, { operationId })))
+          const long = "touch long; sleep 8; echo whole"
+          yield* run(lost, tree, "left-alone")
+          yield* run(lost, long, "taken-up")
+          const waited = yield* run(other, "sleep 8; echo whole", "waited-for")
+          yield* until(Effect.sync(marked), (count) => count === before + 2)
+          yield* until(
+            main.call("exec", { session_id, command: "ls long" }),
+            ({ said }) => said.exit_code === 0,
+          )
+          yield* cluster.kill(dying!.id)
+          const again = yield* run(other, long, "taken-up")
+          // NODE_EXPIRY is 5 s here.
+          yield* until(Effect.sync(marked), (count) => count === before, "8 seconds")
+          const states = yield* cluster.sql<{ id: string; state: string }>`
+          SELECT id, state FROM operation WHERE id IN ('left-alone', 'taken-up', 'waited-for') ORDER BY id`
+          assert.deepStrictEqual(
+            states.map(({ state }) => state),
+            ["cancelled", "running", "running"],
+          )
+          for (const call of [again, waited]) {
+            assert.strictEqual((yield* Effect.flatten(Fiber.join(call))).said.stdout, "whole\n")
+          }
+        }),
     )
   },
 )

@@ -46,7 +46,7 @@ const resuming = (known: Effect.Effect<undefined, SessionError>) =>
         Layer.succeed(ToolCalls, {
           call: absent,
           askOwner: () => absent,
-          resume: (_, operation, __, follower) => Effect.zipRight(follower.begun(operation), known),
+          resume: (_, { operation }, follower) => Effect.zipRight(follower.begun(operation), known),
           answer: absent,
           cancel: absent,
         }),

@@ -6,7 +6,7 @@ import { filePaths } from "../../src/tools/files/WorkspaceResources.ts"
 
 /** An owner whose workspace holds these files. */
 const owner =
-  (files: Readonly<Record<string, Uint8Array>>): Resources.AskOwner =>
+  (files: Readonly<Record<string, Uint8Array>>, truncated = false): Resources.AskOwner =>
   (tool: { readonly name: string }, input: { readonly path?: string; readonly pattern?: string }): any => {
     if (tool.name === filePaths.name) {
       const begin = input.pattern!.replace(/\*\*$/, "").replace(/\\(.)/g, "$1")
@@ -14,7 +14,7 @@ const owner =
         paths: Object.keys(files)
           .sort()
           .filter((path) => path.startsWith(begin)),
-        truncated: false,
+        truncated,
       })
     }
     const content = files[input.path!]
@@ -39,6 +39,17 @@ describe("Resources", () => {
         cursor = page.nextCursor
       } while (cursor !== undefined)
       assert.deepStrictEqual(listed, paths)
+    }),
+  )
+
+  it.effect("says at the end of a list that the workspace has more files", () =>
+    Effect.gen(function* () {
+      const paths = Array.from({ length: 201 }, (_, index) => `${index}`)
+      const ask = owner(Object.fromEntries(paths.map((path) => [path, new Uint8Array()])), true)
+      const first = yield* Resources.list(ask, undefined)
+      assert.isUndefined(first._meta)
+      const { _meta } = yield* Resources.list(ask, first.nextCursor)
+      assert.include(_meta?.["io.codegen-mcp/truncated"], "Only 10,000 files are listed")
     }),
   )
 

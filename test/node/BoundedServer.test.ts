@@ -43,7 +43,7 @@ const served = Effect.gen(function* () {
   }).pipe(Effect.interruptible)
   const { leave, server } = yield* Effect.provide(
     BoundedServer.make,
-    TestNode.settings({ STALL_TIMEOUT: "1 seconds" }),
+    TestNode.settings({ STALL_TIMEOUT: "1 seconds", MAX_SOCKETS: "4" }),
   )
   yield* Layer.build(
     HttpServer.serve(app).pipe(
@@ -122,6 +122,21 @@ describe("BoundedServer", () => {
       connection.read(true)
       assert.include(yield* connection.closed, "id: o_1.end")
       assert.strictEqual(counts.left, 0)
+    }),
+  )
+
+  it.scopedLive("holds as many connections as it may, and closes one more without a word", () =>
+    Effect.gen(function* () {
+      const { url } = yield* served
+      const held = [yield* RawConnection.open(url), yield* RawConnection.open(url)]
+      for (let count = held.length; count < 4; count++) yield* RawConnection.open(url)
+      const surplus = yield* RawConnection.open(url)
+      assert.strictEqual(yield* surplus.closed, "")
+      held[0]!.write(RawConnection.requestOf("GET", { connection: "close" }))
+      assert.include(yield* held[0]!.closed, "id: o_1.end")
+      const next = yield* RawConnection.open(url)
+      next.write(RawConnection.requestOf("GET", { connection: "close" }))
+      assert.include(yield* next.closed, "id: o_1.end")
     }),
   )
 })

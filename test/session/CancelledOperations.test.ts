@@ -56,6 +56,8 @@ const make = (rowsOf: (rows: SessionRows["Type"]) => SessionRows["Type"] = (rows
         }),
       find: standard.find,
       patience: Duration.minutes(1),
+      expiry: Duration.seconds(15),
+      isReached: () => true,
       onLost: () => Effect.void,
     }
     const operations = Operations.make(context)

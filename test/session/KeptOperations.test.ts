@@ -33,6 +33,8 @@ describe("Operations that have ended", () => {
           }),
         find: standard.find,
         patience: Duration.minutes(1),
+        expiry: Duration.seconds(15),
+        isReached: () => true,
         onLost: () => Effect.void,
       })
       const ids = Array.from({ length: 8 }, (_, index) => OperationId.make(`a${index}`))

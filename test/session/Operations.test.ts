@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Deferred, Effect, Fiber, TestClock } from "effect"
 import { type CommandId, type CommandSpec } from "../../src/domain/Command.ts"
-import { ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
+import { ConnectionId, ContainerId, NodeId, OperationId, SessionId } from "../../src/domain/Identity.ts"
 import type { Operation, Outcome } from "../../src/domain/Operation.ts"
 import { SandboxError, SandboxLost } from "../../src/domain/SandboxError.ts"
 import { WorkspaceLost } from "../../src/domain/SessionError.ts"
@@ -56,6 +56,8 @@ const make = (sandbox?: OwnerCall["sandbox"]) =>
       callOf: (_, { id }) => Effect.succeed({ ...call, operation: id }),
       find: standard.find,
       patience: Duration.minutes(1),
+      expiry: Duration.seconds(15),
+      isReached: () => true,
       onLost: () => Effect.sync(() => void losses++),
     })
     const outcome = (id: OperationId, waitMs: number) => outcomeOf(operations, id, waitMs)
@@ -123,6 +125,25 @@ describe("Operations", () => {
       yield* end
       const first = yield* run(exec("a", "ls"))
       assert.deepStrictEqual(yield* run(exec("a", "ls")), first)
+      assert.lengthOf(started, 1)
+    }),
+  )
+
+  it.effect("keeps the events of an ended id for whoever resumes it, also once it was repeated", () =>
+    Effect.gen(function* () {
+      const { begin, emit, end, outcome, resume, started } = yield* make()
+      const operation = {
+        ...exec("a", "ls"),
+        origin: { connection: ConnectionId.make(`c_${"0".repeat(32)}`), request: 1, progress: "p" },
+      }
+      yield* begin(operation)
+      emit(operation.id, { _tag: "Progress", progress: 1, message: "between" })
+      yield* end
+      yield* outcome(operation.id, 60_000)
+      yield* begin(operation)
+      const page = yield* resume(operation.origin.connection, operation.id, 0, 0)
+      assert.include(JSON.stringify(page?.events), "between")
+      assert.strictEqual(page?.reply?._tag, "Answered")
       assert.lengthOf(started, 1)
     }),
   )
@@ -221,9 +242,11 @@ describe("Operations", () => {
     "answers an id that runs elsewhere, or ran when its node died, as interrupted, and runs nothing",
     () =>
       Effect.gen(function* () {
-        const { end, operations, run, started } = yield* make()
+        const { end, interrupt, operations, run, started } = yield* make()
         yield* end
         yield* run(exec("a", "ls"))
+        // The session was another owner's meanwhile.
+        yield* interrupt
         operations.get(OperationId.make("a"))!.outcome = undefined
         assert.strictEqual((yield* run(exec("a", "ls")))?.state, "interrupted")
         assert.lengthOf(started, 1)

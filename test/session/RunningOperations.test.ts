@@ -69,6 +69,8 @@ const make = Effect.gen(function* () {
       }),
     find: standard.find,
     patience: Duration.minutes(1),
+    expiry: Duration.seconds(15),
+    isReached: () => true,
     onLost: () => Effect.void,
   })
   const reply = (id: OperationId, waitMs: number) =>

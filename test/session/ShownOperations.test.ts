@@ -40,6 +40,8 @@ describe("Operations that show something", () => {
         callOf: () => Effect.succeed(FakeSandbox.call(Effect.dieMessage("no sandbox is needed"))),
         find: () => draw,
         patience: Duration.minutes(1),
+        expiry: Duration.seconds(15),
+        isReached: () => true,
         onLost: () => Effect.void,
       })
       const id = OperationId.make("a")

@@ -38,4 +38,4 @@ export const filePaths = ownerTool({
 })
 
 /** Paths of one answer. */
-const maxPaths = 10_000
+export const maxPaths = 10_000
