@@ -3,7 +3,18 @@
  * `--help` prints this list; nothing else in src reads the environment, but dockerode DOCKER_HOST.
  */
 import { Config, LogLevel, Option, Redacted } from "effect"
-import { bytes, count, duration, list, optional, port, separated, setting, text } from "./domain/Setting.ts"
+import {
+  bytes,
+  count,
+  duration,
+  list,
+  network,
+  optional,
+  port,
+  separated,
+  setting,
+  text,
+} from "./domain/Setting.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -136,6 +147,26 @@ export const settings = {
     { value: Option.none<number>(), text: "twice the engine's memory" },
     "what the memory limits of all sandboxes on this node may add up to (bytes)",
   ),
+
+  networkPolicy: network(
+    "NETWORK_POLICY",
+    [],
+    "what a session may reach outside unless its caller or template says otherwise: `none`, or `registries` (those of pip, npm, cargo, go and apt) and hosts, separated by commas: `example.com`, `*.example.com`, `*`, each with `:PORT` where not 80 or 443",
+  ),
+  networkMax: network(
+    "NETWORK_MAX",
+    ["registries"],
+    "the most that a caller may ask for, in the words of NETWORK_POLICY",
+  ),
+  tunnelAllowCidrs: list(
+    "TUNNEL_ALLOW_CIDRS",
+    "subnets that sessions may reach by an allowed name although they are private, reserved or this machine's, such as `10.1.0.0/16`",
+  ),
+  extraCertificates: optional(
+    "NODE_EXTRA_CA_CERTS",
+    "file with more certificate authorities, in PEM: sandboxes whose image names none trust them too",
+  ),
+  certificates: optional("SSL_CERT_FILE", "as NODE_EXTRA_CA_CERTS"),
 
   commandTimeout: duration("COMMAND_TIMEOUT", "2 minutes", "a command's time where the caller names none"),
   maxCommandTimeout: duration("MAX_COMMAND_TIMEOUT", "10 minutes", "the longest time a caller may name"),

@@ -1,5 +1,6 @@
 /** How a setting is read from its environment variable, and told of. */
-import { Config, Duration, Option } from "effect"
+import { Config, ConfigError, Duration, Either, Option, Schema } from "effect"
+import { NetworkPolicy, shownPolicy } from "./Network.ts"
 
 export interface Setting<A> {
   readonly name: string
@@ -49,6 +50,23 @@ export const list = (
     name,
     (name) => Config.nested(separated, name),
     { value, text: value.length === 0 ? "none" : value.join(",") },
+    meaning,
+  )
+
+/** What may be reached outside: `none`, or a policy's items between commas. */
+export const network = (name: string, value: NetworkPolicy, meaning: string) =>
+  setting(
+    name,
+    (name) =>
+      Config.nested(separated, name).pipe(
+        Config.mapOrFail((items) =>
+          Either.mapLeft(
+            Schema.decodeEither(NetworkPolicy)(items.filter((item) => item !== "none")),
+            (error) => ConfigError.InvalidData([], error.message),
+          ),
+        ),
+      ),
+    { value, text: shownPolicy(value) },
     meaning,
   )
 

@@ -8,11 +8,13 @@ import { Connections } from "../mcp/Connections.ts"
 import { Guard } from "../mcp/Guard.ts"
 import { Principals } from "../mcp/Principals.ts"
 import { ToolCalls } from "../mcp/ToolCalls.ts"
+import { Lease } from "../domain/Lease.ts"
 import { Docker } from "../sandbox/Docker.ts"
 import { Limits } from "../sandbox/Limits.ts"
 import * as Reconciler from "../sandbox/Reconciler.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
 import { Templates } from "../sandbox/Templates.ts"
+import { Tunnels } from "../sandbox/tunnel/Tunnels.ts"
 import * as Directory from "../session/Directory.ts"
 import { HeldSessions } from "../session/HeldSessions.ts"
 import * as SessionBehaviour from "../session/SessionBehaviour.ts"
@@ -60,6 +62,7 @@ const sandboxes = Reconciler.layer.pipe(
   Layer.provideMerge(Sandboxes.layer),
   Layer.provideMerge(Templates.layer),
   Layer.provideMerge(Limits.layer),
+  Layer.provideMerge(Tunnels.layer),
 )
 
 const store = Layer.unwrapEffect(
@@ -83,6 +86,7 @@ const node = (offer: Offer) =>
     Layer.provideMerge(Sweeper.layer),
     Layer.provideMerge(Garbage.layer),
     Layer.provideMerge(store),
+    Layer.provideMerge(Lease.layer),
     Layer.provideMerge(Identity.layer),
     Layer.provideMerge(Database.layer),
     Layer.provide(Layer.effectDiscard(Preflight.check)),

@@ -23,6 +23,12 @@ export const make = (
   resize: absent("resize"),
   cancel: absent("cancel"),
   forget: () => Effect.void,
+  hold: () => undefined,
+  network: {
+    allow: () => Effect.void,
+    status: () => ({ policy: [], open: 0, opened: 0, sent: 0, received: 0, refused: 0 }),
+    refusals: () => [],
+  },
   ...given,
   files: {
     read: absent("files.read"),

@@ -3,10 +3,13 @@ import { Config, ConfigProvider, Effect, Layer, Logger, LogLevel, Option } from 
 import * as Database from "../../src/database/Database.ts"
 import { Incarnation, NodeId, randomId } from "../../src/domain/Identity.ts"
 import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
+import { Lease } from "../../src/domain/Lease.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { Limits } from "../../src/sandbox/Limits.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
+import { Outside } from "../../src/sandbox/tunnel/Outside.ts"
+import { Tunnels } from "../../src/sandbox/tunnel/Tunnels.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
 import { Registry } from "../../src/tools/Registry.ts"
 import { CheckpointRows } from "../../src/workspace/CheckpointRows.ts"
@@ -42,8 +45,8 @@ export const engineSettings = (values: Values = {}) =>
   Layer.unwrapEffect(Effect.map(images, (images) => settings(engineValues(images, values))))
 
 /** Sandboxes on the real engine, under a cluster id that nobody else has. */
-export const engine = (values: Values = {}) =>
-  sandboxes.pipe(Layer.provideMerge(identity()), Layer.provideMerge(engineSettings(values)))
+export const engine = (values: Values = {}, outside = Outside.layer) =>
+  sandboxesWith(outside).pipe(Layer.provideMerge(identity()), Layer.provideMerge(engineSettings(values)))
 
 /** The tables in an empty database, and rows of sessions in it, as one node sees them. */
 export const database = (values: Values = {}) =>
@@ -75,11 +78,20 @@ export const both = (values: Values = {}) =>
     ),
   )
 
-const sandboxes = Sandboxes.layer.pipe(
-  Layer.provideMerge(Templates.layer),
-  Layer.provideMerge(Limits.layer),
-  Layer.provideMerge(Docker.layer),
-)
+/** The ways out, for a node that has its sessions for itself. */
+export const network = Tunnels.layer.pipe(Layer.provideMerge(Lease.layerEndless))
+
+/** Under the templates and on the engine that the settings name; `outside` is the network as they reach it. */
+const sandboxesWith = (outside: Layer.Layer<Outside>) =>
+  Sandboxes.layer.pipe(
+    Layer.provideMerge(Templates.layer),
+    Layer.provideMerge(Limits.layer),
+    Layer.provideMerge(Tunnels.layerOutside.pipe(Layer.provide(outside))),
+    Layer.provideMerge(Lease.layerEndless),
+    Layer.provideMerge(Docker.layer),
+  )
+
+const sandboxes = sandboxesWith(Outside.layer)
 
 /** The images that the tests were given, and a container runtime where they were given one. */
 export const images: Config.Config<Values> = Config.map(
