@@ -4,8 +4,11 @@
  */
 import { Config, LogLevel, Option, Redacted } from "effect"
 import {
+  amount,
   bytes,
+  choice,
   count,
+  described,
   duration,
   list,
   network,
@@ -106,24 +109,15 @@ export const settings = {
     "container runtime, such as `runsc`; the engine's default otherwise",
   ),
   sandboxMemory: bytes("SANDBOX_MEMORY", 1024 * MiB, "memory for the programs of one sandbox"),
-  sandboxMedium: setting(
+  sandboxMedium: choice(
     "SANDBOX_MEDIUM",
-    (name) => Config.literal("memory", "disk")(name),
-    { value: "memory" as const, text: "memory" },
+    ["memory", "disk"],
     "what /workspace and /home/agent stand on: `memory`, or `disk`, where the node is root beside its engine",
   ),
   sandboxWorkspace: bytes("SANDBOX_WORKSPACE", 512 * MiB, "size of /workspace"),
   sandboxHome: bytes("SANDBOX_HOME", 256 * MiB, "size of /home/agent"),
   sandboxTmp: bytes("SANDBOX_TMP", 64 * MiB, "size of /tmp, in memory"),
-  sandboxCpus: setting(
-    "SANDBOX_CPUS",
-    (name) =>
-      Config.number(name).pipe(
-        Config.validate({ message: "must be more than 0", validation: (n) => n > 0 && Number.isFinite(n) }),
-      ),
-    { value: 1, text: "1" },
-    "processors that one sandbox may use",
-  ),
+  sandboxCpus: amount("SANDBOX_CPUS", 1, "processors that one sandbox may use"),
   sandboxPids: count("SANDBOX_PIDS", 256, "processes and threads in one sandbox", 16),
   sandboxOpenFiles: count("SANDBOX_OPEN_FILES", 1024, "open files of one process", 64),
   sandboxFirstUid: count(
@@ -183,10 +177,9 @@ export const settings = {
   ),
   maxFile: bytes("MAX_FILE", 8 * MiB, "largest file that one call reads or writes"),
 
-  checkpoint: setting(
+  checkpoint: choice(
     "CHECKPOINT",
-    (name) => Config.literal("call", "interval", "off")(name),
-    { value: "call" as const, text: "call" },
+    ["call", "interval", "off"],
     "when a session's files are saved beyond this node: with each `call` that may change them, before it is answered; at an `interval`; or never (`off`)",
   ),
   checkpointInterval: duration(
@@ -301,10 +294,4 @@ export const settings = {
 } as const
 
 /** The list of settings as `--help` prints it. */
-export const describeSettings = () => {
-  const all = Object.values(settings)
-  const width = Math.max(...all.map(({ name }) => name.length))
-  return all
-    .map(({ name, fallback, meaning }) => `  ${name.padEnd(width)}  ${meaning} [${fallback ?? "required"}]`)
-    .join("\n")
-}
+export const describeSettings = () => described(Object.values(settings))

@@ -10,7 +10,7 @@ import { version } from "./Frame.ts"
 import { maxMessage } from "./Messages.ts"
 import * as Kernel from "./Kernel.ts"
 import { Listener } from "./Listener.ts"
-import type { ToAgent, ToNode } from "./Protocol.ts"
+import type { Network, ToAgent, ToNode } from "./Protocol.ts"
 import { Processes } from "./commands/Processes.ts"
 import { Proxy } from "./network/Proxy.ts"
 import * as Spill from "./commands/Spill.ts"
@@ -47,6 +47,13 @@ let given: Readonly<Record<string, string>> = {}
 process.on("SIGUSR1", () => {})
 if (!Kernel.hide()) throw new Error("this process cannot be hidden")
 
+/** Commands that start after the answer find what they need in their environment. */
+const connect = async (message: Network) => {
+  await proxy.set(message)
+  commands.env = { ...given, ...proxy.environment(given) }
+  tell({ type: "answer", id: message.id })
+}
+
 const handle = (message: ToAgent) => {
   switch (message.type) {
     case "hello":
@@ -67,10 +74,7 @@ const handle = (message: ToAgent) => {
     case "ping":
       return tell({ type: "answer", id: message.id })
     case "network":
-      return void proxy.set(message).then(() => {
-        commands.env = { ...given, ...proxy.environment(given) }
-        tell({ type: "answer", id: message.id })
-      })
+      return void connect(message)
     case "accept":
       return proxy.accept(message)
     case "file":

@@ -16,6 +16,7 @@ import { connectionsOfPrincipal } from "./migrations/0005_connections_of_princip
 import { checkpoints } from "./migrations/0006_checkpoints.ts"
 import { linkKeys } from "./migrations/0007_link_keys.ts"
 import { damaged } from "./migrations/0008_damaged.ts"
+import { network } from "./migrations/0009_network.ts"
 import * as PreparedPool from "./PreparedPool.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
@@ -113,6 +114,7 @@ const migrate = exclusively(
       "0006_checkpoints": checkpoints,
       "0007_link_keys": linkKeys,
       "0008_damaged": damaged,
+      "0009_network": network,
     }),
   }),
 )

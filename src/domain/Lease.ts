@@ -56,7 +56,7 @@ export const make = (lasts: number, now: () => number): Lease["Type"] => {
     if (isOver) return undefined
     if (now() - renewedAt < lasts) return number
     isOver = true
-    for (const end of [...ends]) end()
+    for (const end of ends) end()
     return undefined
   }
 

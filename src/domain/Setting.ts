@@ -81,6 +81,18 @@ export const count = (name: string, value: number, meaning: string, least = 1) =
     meaning,
   )
 
+/** A number that need not be whole. */
+export const amount = (name: string, value: number, meaning: string) =>
+  setting(
+    name,
+    (name) =>
+      Config.number(name).pipe(
+        Config.validate({ message: "must be more than 0", validation: (n) => n > 0 && Number.isFinite(n) }),
+      ),
+    { value, text: String(value) },
+    meaning,
+  )
+
 export const bytes = (name: string, value: number, meaning: string) =>
   count(name, value, `${meaning} (bytes)`)
 
@@ -100,3 +112,18 @@ export const duration = (name: string, value: Duration.DurationInput, meaning: s
     { value: Duration.decode(value), text: String(value) },
     meaning,
   )
+
+/** One of several words; the first where none is given. */
+export const choice = <const A extends string>(
+  name: string,
+  words: readonly [A, ...ReadonlyArray<A>],
+  meaning: string,
+) => setting(name, Config.literal(...words), { value: words[0], text: words[0] }, meaning)
+
+/** Settings as a person reads them, one a line. */
+export const described = (all: ReadonlyArray<Setting<unknown>>) => {
+  const width = Math.max(...all.map(({ name }) => name.length))
+  return all
+    .map(({ name, fallback, meaning }) => `  ${name.padEnd(width)}  ${meaning} [${fallback ?? "required"}]`)
+    .join("\n")
+}

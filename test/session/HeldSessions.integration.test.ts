@@ -86,7 +86,7 @@ layer(
         Effect.suspend(() => run(operations, exec("ls begun"))),
         ({ exit_code }) => exit_code === 0,
       )
-      yield* rest(id)
+      yield* rest(id, true)
       const again = yield* claim(id)
       assert.propertyVal(yield* SessionTable.states(id), long.id, "running")
       assert.propertyVal(yield* run(again, operation("read_file", { path: "a" })), "content", "kept")

@@ -115,6 +115,7 @@ const template: Template = {
   openFiles: 64,
   env: {},
   mounts: [],
+  network: [],
   pool: { least: 0, most: 0 },
 }
 
@@ -133,6 +134,13 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   goesOn: () => false,
   durability: "none",
   checkpoint: () => ({ state: "off" }),
+  network: {
+    policy: () => [],
+    most: [],
+    status: () => undefined,
+    refusals: () => [],
+    set: () => Effect.dieMessage("the policy stays as it is"),
+  },
   endOf: () => Effect.succeed(undefined),
   outcomeOf: () => Effect.succeed(undefined),
   sandbox,

@@ -87,14 +87,7 @@ export class Proxy {
     server.on("connect", (request, duplex, head) => {
       const client = duplex as Socket
       client.on("error", () => undefined)
-      void this.connect(request.url ?? "", client).then(({ line, reply }) => {
-        if (line === undefined || reply.status !== 200) {
-          line?.destroy()
-          return void client.end(refusal(reply))
-        }
-        client.write("HTTP/1.1 200 Connection established\r\n\r\n")
-        join(client, line, head)
-      })
+      void this.carry(request.url ?? "", client, head)
     })
     server.on("request", (request, response) => {
       this.forward(http, request, response).catch(() => response.destroy())
@@ -105,6 +98,16 @@ export class Proxy {
       server.listen(0, "127.0.0.1", () => resolve())
     })
     this.server = server
+  }
+
+  private async carry(target: string, client: Socket, head: Buffer) {
+    const { line, reply } = await this.connect(target, client)
+    if (line === undefined || reply.status !== 200) {
+      line?.destroy()
+      return void client.end(refusal(reply))
+    }
+    client.write("HTTP/1.1 200 Connection established\r\n\r\n")
+    join(client, line, head)
   }
 
   /** A plain HTTP request, with its whole URL in the place of a path. */

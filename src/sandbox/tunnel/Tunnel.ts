@@ -70,11 +70,12 @@ export const make = Effect.fnUntraced(function* (
   const waiting = () => [...connections].filter(({ phase }) => phase === "waiting").length
 
   const abortAll = (which: (connection: Connection) => boolean) => {
-    for (const connection of [...connections]) if (which(connection)) connection.abort()
+    for (const connection of connections) if (which(connection)) connection.abort()
   }
 
   const fill = () => {
-    while (isOpen && isHeld() && connections.size < maxConnections && waiting() < spare) {
+    const needsMore = () => isOpen && isHeld() && connections.size < maxConnections && waiting() < spare
+    while (needsMore()) {
       const second = Math.floor(performance.now() / 1000)
       if (second !== begun.second) begun = { second, count: 0 }
       if (++begun.count > maxRate) {

@@ -385,7 +385,7 @@ describe("Tunnel", () => {
       )
       assert.strictEqual(pair.outside.open.size, 32)
       // The eight that wait come in as others go.
-      for (const socket of [...pair.server.sockets]) socket.end()
+      for (const socket of pair.server.sockets) socket.end()
       yield* is(
         () => pair.outside.dialled.length,
         (count) => count === 40,
