@@ -150,6 +150,6 @@ export const layer = SessionEntity.toLayer(
     disableFatalDefects: true,
     mailboxCapacity: 1024,
     // What runs does not end with the entity: `HeldSessions` has it. This only frees memory.
-    maxIdleTime: "15 minutes",
+    maxIdleTime: "1 minute",
   },
 )
