@@ -35,7 +35,7 @@ const jsonSchemaValidator = new AjvJsonSchemaValidator()
 /** What a model is told of the server as a whole. */
 export const instructions =
   "Each session is an isolated Linux sandbox with a workspace at /workspace. Write files with write_file, run commands " +
-  "with exec (pytest, node --test, git and build tools are there; there is no network), read results from its answer. " +
+  "with exec (pytest, node --test, git and build tools are there; no network but what set_network_policy allows), read results from its answer. " +
   "A command that takes long answers `running`: go on with read_output and its operation_id. Files and processes stay " +
   "between calls."
 

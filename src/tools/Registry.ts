@@ -3,6 +3,9 @@ import { Context, Layer } from "effect"
 import { closeSession } from "./sessions/CloseSession.ts"
 import { exec } from "./commands/Exec.ts"
 import { getResult } from "./commands/GetResult.ts"
+import { gitClone } from "./network/GitClone.ts"
+import { installPackages } from "./network/InstallPackages.ts"
+import { setNetworkPolicy } from "./network/SetNetworkPolicy.ts"
 import { killCommand } from "./commands/KillCommand.ts"
 import { listCommands } from "./commands/ListCommands.ts"
 import { listFiles } from "./files/ListFiles.ts"
@@ -40,6 +43,7 @@ export const of = (listed: ReadonlyArray<AnyTool>, hidden: ReadonlyArray<AnyTool
 const toolsets = {
   commands: [exec, readOutput, sendInput, killCommand, listCommands, getResult],
   files: [writeFile, readFile, listFiles],
+  network: [setNetworkPolicy, installPackages, gitClone],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }
 

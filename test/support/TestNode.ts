@@ -60,8 +60,8 @@ export const database = (values: Values = {}) =>
   )
 
 /** Sandboxes on the real engine, and an empty database. */
-export const both = (values: Values = {}) =>
-  sandboxes.pipe(
+export const both = (values: Values = {}, lease = Lease.layerEndless) =>
+  sandboxesWith(Outside.layer, lease).pipe(
     Layer.provideMerge(Registry.layer),
     Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(SessionRows.layer),
@@ -82,16 +82,14 @@ export const both = (values: Values = {}) =>
 export const network = Tunnels.layer.pipe(Layer.provideMerge(Lease.layerEndless))
 
 /** Under the templates and on the engine that the settings name; `outside` is the network as they reach it. */
-const sandboxesWith = (outside: Layer.Layer<Outside>) =>
+const sandboxesWith = (outside: Layer.Layer<Outside>, lease = Lease.layerEndless) =>
   Sandboxes.layer.pipe(
     Layer.provideMerge(Templates.layer),
     Layer.provideMerge(Limits.layer),
     Layer.provideMerge(Tunnels.layerOutside.pipe(Layer.provide(outside))),
-    Layer.provideMerge(Lease.layerEndless),
+    Layer.provideMerge(lease),
     Layer.provideMerge(Docker.layer),
   )
-
-const sandboxes = sandboxesWith(Outside.layer)
 
 /** The images that the tests were given, and a container runtime where they were given one. */
 export const images: Config.Config<Values> = Config.map(
