@@ -425,9 +425,12 @@ layer(
       const { claim, isOutdated, release } = yield* HeldSessions
       const id = yield* SessionTable.insert()
       const operations = yield* claim(id)
-      const long = exec("while [ ! -e go ]; do sleep 0.05; done; echo went on")
+      const long = exec("touch begun; while [ ! -e go ]; do sleep 0.05; done; echo went on")
       yield* operations.begin(long)
-      yield* until(container(id), (bound) => bound !== undefined)
+      yield* until(
+        Effect.suspend(() => run(operations, exec("ls begun"))),
+        ({ exit_code }) => exit_code === 0,
+      )
       locks.term = undefined
       assert.isFalse(isOutdated(id))
       assert.deepInclude(yield* run(operations, exec("true")), { code: "unavailable" })
