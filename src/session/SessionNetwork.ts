@@ -23,7 +23,7 @@ export const within = (policy: NetworkPolicy, template: Template, max: NetworkPo
 }
 
 /** What was chosen, as far as that may still be; what the template says where nothing was. */
-export const policyOf = (chosen: NetworkPolicy | null, template: Template, max: NetworkPolicy) => {
+const policyOf = (chosen: NetworkPolicy | null, template: Template, max: NetworkPolicy) => {
   if (chosen === null) return template.network
   const beyond = exceeding(chosen, mostOf(template, max))
   return chosen.filter((item) => !beyond.includes(item))

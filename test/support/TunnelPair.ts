@@ -8,6 +8,7 @@ import { connect, createServer, type Server, type Socket } from "node:net"
 import { Channels } from "../../src/agent/Channels.ts"
 import { Proxy } from "../../src/agent/network/Proxy.ts"
 import type { ToAgent, ToNode } from "../../src/agent/Protocol.ts"
+import { ContainerId } from "../../src/domain/Identity.ts"
 import type { Answer } from "../../src/sandbox/AgentLink.ts"
 import { refusalOf } from "../../src/sandbox/tunnel/Destinations.ts"
 import { subnets } from "../../src/sandbox/tunnel/Addresses.ts"
@@ -16,7 +17,7 @@ import type { patience } from "../../src/sandbox/tunnel/Connection.ts"
 import * as Tunnel from "../../src/sandbox/tunnel/Tunnel.ts"
 
 /** A network in which `names` are looked up, each answer once and the last for ever, and all else leads to `port`. */
-export class FakeOutside {
+class FakeOutside {
   readonly names = new Map<string, Array<ReadonlyArray<string>>>()
   readonly resolved: Array<string> = []
   readonly dialled: Array<string> = []
@@ -102,6 +103,7 @@ export const make = (times: typeof patience) =>
     let channel = 0
     const tunnel = yield* Tunnel.make(
       {
+        container: ContainerId.make("fake"),
         ask: (message) =>
           Effect.gen(function* () {
             const number = ++id

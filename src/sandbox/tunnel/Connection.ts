@@ -72,6 +72,14 @@ export class Connection {
     this.gate.over()
   }
 
+  /** The program has gone. What it has said before is still told to the host. */
+  leave() {
+    const socket = this.socket
+    if (this.phase !== "open" || socket === undefined || socket.writableLength === 0) return this.abort()
+    socket.end(() => this.abort())
+    this.within(this.times.farewell, () => this.abort())
+  }
+
   /** The program has nothing more to say. */
   private end() {
     this.isEnded = true

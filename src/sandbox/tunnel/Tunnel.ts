@@ -3,9 +3,10 @@
  * and this end decides where they may go. While the node may not act for the session, or the session may reach nothing,
  * there is no such channel, and connections that are open end. The scope given to `make` ends all.
  */
-import { Effect, FiberSet } from "effect"
+import { Deferred, Effect, FiberId, FiberSet } from "effect"
 import { matcher, type NetworkPolicy } from "../../domain/Network.ts"
-import type { SandboxLost } from "../../domain/SandboxError.ts"
+import { SandboxLost } from "../../domain/SandboxError.ts"
+import { timeLimit } from "../../domain/TimeLimit.ts"
 import type { AgentLink } from "../AgentLink.ts"
 import { Connection, type Gate, patience } from "./Connection.ts"
 import type { Destinations } from "./Destinations.ts"
@@ -34,11 +35,14 @@ export interface Tunnel {
 const maxConnections = 32
 const spare = 4
 
+/** For an agent to say that its proxy listens. */
+const silence = "20 seconds"
+
 /** Connections that begin within a second. */
 const maxRate = 200
 
 export const make = Effect.fnUntraced(function* (
-  link: Pick<AgentLink, "ask" | "open">,
+  link: Pick<AgentLink, "ask" | "container" | "open">,
   {
     destinations,
     certificates,
@@ -101,19 +105,28 @@ export const make = Effect.fnUntraced(function* (
       received: (bytes) => (counts.received += bytes),
       over: () => {
         connections.delete(connection)
+        Deferred.unsafeDone(over, Effect.void)
         fill()
       },
     }
+    const over = Deferred.unsafeMake<void>(FiberId.none)
     const connection = new Connection(gate, times)
     connections.add(connection)
-    // A lost sandbox's agent takes nothing any more.
+    // The agent's answer says that the program has gone. One that was lost takes nothing any more.
     run(
       link
         .ask((id) => ({ type: "accept", id, channel: connection.channel.id }))
         .pipe(
-          Effect.tapError(() => Effect.sync(() => (isOpen = false))),
+          Effect.tapBoth({
+            onSuccess: () => Effect.sync(() => connection.leave()),
+            onFailure: () =>
+              Effect.sync(() => {
+                isOpen = false
+                connection.abort()
+              }),
+          }),
           Effect.ignore,
-          Effect.ensuring(Effect.sync(() => connection.abort())),
+          Effect.raceFirst(Deferred.await(over)),
         ),
     )
   }
@@ -143,16 +156,18 @@ export const make = Effect.fnUntraced(function* (
         isOpen = next.length > 0
         if (!isOpen) abortAll(() => true)
         if (isOpen === wasOpen) return Effect.void
-        return Effect.tap(
-          link.ask((id) => ({
+        return link
+          .ask((id) => ({
             type: "network",
             id,
             open: isOpen,
             certificates: isOpen ? certificates : undefined,
-          })),
-          () => Effect.sync(fill),
-        )
-      }).pipe(changing.withPermits(1)),
+          }))
+          .pipe(
+            timeLimit(silence, () => new SandboxLost({ container: link.container })),
+            Effect.zipRight(Effect.sync(fill)),
+          )
+      }).pipe(Effect.uninterruptible, changing.withPermits(1)),
     status: () => ({
       policy,
       open: [...connections].filter(({ phase }) => phase === "open" || phase === "judging").length,

@@ -14,7 +14,7 @@ export class Tunnels extends Context.Tag("codegen-mcp/sandbox/Tunnels")<
   {
     /** The way out of one sandbox, which leads nowhere at first. */
     readonly open: (
-      link: Pick<AgentLink, "ask" | "open">,
+      link: Pick<AgentLink, "ask" | "container" | "open">,
       tenure: Tenure,
     ) => Effect.Effect<Tunnel.Tunnel, never, Scope.Scope>
   }

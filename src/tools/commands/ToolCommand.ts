@@ -124,7 +124,7 @@ const overdue = (durationMs: number): CommandEnd => ({
   spilled: {},
 })
 
-export const start: OutputCursor = { stdout: 0, stderr: 0 }
+const start: OutputCursor = { stdout: 0, stderr: 0 }
 
 /** In milliseconds. */
 const endless = 600_000

@@ -3,7 +3,11 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { lookup } from "node:dns/promises"
 import { createServer, type RequestListener } from "node:http"
+import { mkdtempSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { rootCertificates } from "node:tls"
 import { kindOf } from "../../../src/sandbox/tunnel/Addresses.ts"
 import type { Sandbox } from "../../../src/sandbox/Sandbox.ts"
 import { Outside } from "../../../src/sandbox/tunnel/Outside.ts"
@@ -35,11 +39,20 @@ const web = (listener: RequestListener) =>
       }),
   )
 
+/** An authority that nobody else trusts. */
+const authority = "-----BEGIN CERTIFICATE-----\nb3VyIG93biBhdXRob3JpdHk=\n-----END CERTIFICATE-----"
+const bundle = join(mkdtempSync(join(tmpdir(), "codegen-mcp-test-")), "ca.pem")
+writeFileSync(bundle, authority)
+
 const allowing = (cidrs: ReadonlyArray<string>, where: Layer.Layer<Outside>) =>
   Layer.effect(
     SharedSandbox,
     Effect.suspend(() => fresh),
-  ).pipe(Layer.provideMerge(TestNode.engine({ TUNNEL_ALLOW_CIDRS: cidrs.join(",") }, where)))
+  ).pipe(
+    Layer.provideMerge(
+      TestNode.engine({ TUNNEL_ALLOW_CIDRS: cidrs.join(","), NODE_EXTRA_CA_CERTS: bundle }, where),
+    ),
+  )
 
 layer(allowing(["192.0.2.0/24"], outside), { excludeTestServices: true, timeout: "60 seconds" })(
   "a sandbox's tunnel",
@@ -49,11 +62,25 @@ layer(allowing(["192.0.2.0/24"], outside), { excludeTestServices: true, timeout:
         const sandbox = yield* SharedSandbox
         const variables = "env | grep -ic _proxy=; true"
         assert.strictEqual(yield* output(sandbox, variables), "0\n")
-        assert.strictEqual(yield* output(sandbox, "cat /proc/net/tcp | wc -l"), "1\n")
         yield* sandbox.network.allow(["index.test"])
         assert.strictEqual(yield* output(sandbox, variables), "9\n")
         yield* sandbox.network.allow([])
         assert.strictEqual(yield* output(sandbox, variables), "0\n")
+      }),
+    )
+
+    it.scoped("brings the machine's authorities along, for an image that names none", () =>
+      Effect.gen(function* () {
+        const sandbox = yield* SharedSandbox
+        yield* sandbox.network.allow([])
+        const before = yield* output(sandbox, "echo $SSL_CERT_FILE")
+        yield* sandbox.network.allow(["index.test"])
+        const file = "/tmp/.codegen-certificates.pem"
+        const certificates = yield* output(sandbox, `cat ${file}`)
+        assert.include(certificates, authority)
+        assert.include(certificates, rootCertificates[0] ?? "none")
+        const after = yield* output(sandbox, "echo $SSL_CERT_FILE")
+        assert.strictEqual(after, before === "\n" ? `${file}\n` : before)
       }),
     )
 

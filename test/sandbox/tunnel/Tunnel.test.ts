@@ -272,6 +272,25 @@ describe("Tunnel", () => {
     }),
   )
 
+  it.scopedLive("tells a host all that a program said before it went", () =>
+    Effect.gen(function* () {
+      const pair = yield* toEcho()
+      let heard = 0
+      const slow = yield* serving((socket) => {
+        socket.pause().on("end", () => socket.end())
+        setTimeout(() => socket.on("data", (chunk) => (heard += chunk.length)).resume(), 300)
+      })
+      pair.outside.port = slow.port
+      const { socket } = yield* dial(pair.port(), "example.com:80")
+      socket.write(Buffer.alloc(400_000), () => socket.destroy())
+      yield* is(
+        () => heard,
+        (bytes) => bytes === 400_000,
+      )
+      yield* isClean(pair)
+    }),
+  )
+
   it.scopedLive("holds a bounded amount for ends that do not read, and goes on where they do again", () =>
     Effect.gen(function* () {
       const pair = yield* toEcho()
