@@ -3,9 +3,23 @@
  * `--help` prints this list; nothing else in src reads the environment, but dockerode DOCKER_HOST.
  */
 import { Config, LogLevel, Option, Redacted } from "effect"
+import { networkSettings } from "./domain/NetworkSettings.ts"
 import { toolSettings } from "./domain/ToolSettings.ts"
 import { transferSettings } from "./domain/TransferSettings.ts"
-import { bytes, count, duration, list, optional, port, separated, setting, text } from "./domain/Setting.ts"
+import {
+  amount,
+  bytes,
+  choice,
+  count,
+  described,
+  duration,
+  list,
+  optional,
+  port,
+  separated,
+  setting,
+  text,
+} from "./domain/Setting.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -104,24 +118,15 @@ export const settings = {
     "container runtime, such as `runsc`; the engine's default otherwise",
   ),
   sandboxMemory: bytes("SANDBOX_MEMORY", 1024 * MiB, "memory for the programs of one sandbox"),
-  sandboxMedium: setting(
+  sandboxMedium: choice(
     "SANDBOX_MEDIUM",
-    (name) => Config.literal("memory", "disk")(name),
-    { value: "memory" as const, text: "memory" },
+    ["memory", "disk"],
     "what /workspace and /home/agent stand on: `memory`, or `disk`, where the node is root beside its engine",
   ),
   sandboxWorkspace: bytes("SANDBOX_WORKSPACE", 512 * MiB, "size of /workspace"),
   sandboxHome: bytes("SANDBOX_HOME", 256 * MiB, "size of /home/agent"),
   sandboxTmp: bytes("SANDBOX_TMP", 64 * MiB, "size of /tmp, in memory"),
-  sandboxCpus: setting(
-    "SANDBOX_CPUS",
-    (name) =>
-      Config.number(name).pipe(
-        Config.validate({ message: "must be more than 0", validation: (n) => n > 0 && Number.isFinite(n) }),
-      ),
-    { value: 1, text: "1" },
-    "processors that one sandbox may use",
-  ),
+  sandboxCpus: amount("SANDBOX_CPUS", 1, "processors that one sandbox may use"),
   sandboxPids: count("SANDBOX_PIDS", 256, "processes and threads in one sandbox", 16),
   sandboxOpenFiles: count("SANDBOX_OPEN_FILES", 1024, "open files of one process", 64),
   sandboxFirstUid: count(
@@ -146,6 +151,8 @@ export const settings = {
     "what the memory limits of all sandboxes on this node may add up to (bytes)",
   ),
 
+  ...networkSettings,
+
   commandTimeout: duration("COMMAND_TIMEOUT", "2 minutes", "a command's time where the caller names none"),
   maxCommandTimeout: duration("MAX_COMMAND_TIMEOUT", "10 minutes", "the longest time a caller may name"),
   outputLimit: bytes("OUTPUT_LIMIT", 1 * MiB, "output kept of one command, for stdout and stderr each"),
@@ -163,10 +170,9 @@ export const settings = {
 
   ...transferSettings,
 
-  checkpoint: setting(
+  checkpoint: choice(
     "CHECKPOINT",
-    (name) => Config.literal("call", "interval", "off")(name),
-    { value: "call" as const, text: "call" },
+    ["call", "interval", "off"],
     "when a session's files are saved beyond this node: with each `call` that may change them, before it is answered; at an `interval`; or never (`off`)",
   ),
   checkpointInterval: duration(
@@ -281,10 +287,4 @@ export const settings = {
 } as const
 
 /** The list of settings as `--help` prints it. */
-export const describeSettings = () => {
-  const all = Object.values(settings)
-  const width = Math.max(...all.map(({ name }) => name.length))
-  return all
-    .map(({ name, fallback, meaning }) => `  ${name.padEnd(width)}  ${meaning} [${fallback ?? "required"}]`)
-    .join("\n")
-}
+export const describeSettings = () => described(Object.values(settings))

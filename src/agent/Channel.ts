@@ -11,6 +11,8 @@ export interface ChannelHandler {
   readonly end: () => void
   /** All that was written has been sent: more may be written. */
   readonly drain?: () => void
+  /** The other end has dropped the channel; `end` follows, where it had not come. */
+  readonly closed?: () => void
 }
 
 /** The link, as one channel uses it. */
@@ -97,6 +99,7 @@ export class Channel {
 
   receiveClose() {
     this.drop()
+    this.handler.closed?.()
     this.receiveEnd()
   }
 

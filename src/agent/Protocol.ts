@@ -68,7 +68,27 @@ export interface FileRequest {
   readonly request: FileOperation
 }
 
-export type ToAgent = Hello | Start | Signal | Kill | Resize | Ping | FileRequest
+/** Lets programs have a way out, through `Accept`, or takes it from them; answered by `Answer` once that is so. */
+export interface Network {
+  readonly type: "network"
+  readonly id: number
+  readonly open: boolean
+  /** Certificates that are to be trusted, in PEM, for programs that find none named in their environment. */
+  readonly certificates: string | undefined
+}
+
+/**
+ * Takes one connection of a program on the channel, whose first line, `HOST:PORT`, says where it is to go. The node
+ * answers with a line of its own, `200`, or a status and a reason; what follows is the connection's, in either
+ * direction. `Answer` says that the program has gone.
+ */
+export interface Accept {
+  readonly type: "accept"
+  readonly id: number
+  readonly channel: number
+}
+
+export type ToAgent = Hello | Start | Signal | Kill | Resize | Ping | FileRequest | Network | Accept
 
 /** The agent is ready for commands. */
 const Ready = Schema.Struct({ type: Schema.Literal("ready"), version: Count })

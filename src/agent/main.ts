@@ -10,8 +10,9 @@ import { version } from "./Frame.ts"
 import { maxMessage } from "./Messages.ts"
 import * as Kernel from "./Kernel.ts"
 import { Listener } from "./Listener.ts"
-import type { ToAgent, ToNode } from "./Protocol.ts"
+import type { Network, ToAgent, ToNode } from "./Protocol.ts"
 import { Processes } from "./commands/Processes.ts"
+import { Proxy } from "./network/Proxy.ts"
 import * as Spill from "./commands/Spill.ts"
 
 Kernel.widen(0)
@@ -39,14 +40,24 @@ const tell = (message: ToNode) => {
 const processes = new Processes()
 const commands = new Commands(channels, processes, tell)
 const files = new Files(channels, processes)
+const proxy = new Proxy(channels, tell)
+/** The environment that the node gave to commands. */
+let given: Readonly<Record<string, string>> = {}
 // On this signal Node lets whoever connects look into the process, and run anything in it.
 process.on("SIGUSR1", () => {})
 if (!Kernel.hide()) throw new Error("this process cannot be hidden")
 
+/** Commands that start after the answer find what they need in their environment. */
+const connect = async (message: Network) => {
+  await proxy.set(message)
+  commands.env = { ...given, ...proxy.environment(given) }
+  tell({ type: "answer", id: message.id })
+}
+
 const handle = (message: ToAgent) => {
   switch (message.type) {
     case "hello":
-      commands.env = message.env
+      commands.env = given = message.env
       Spill.setLimit(message.spill)
       return tell({ type: "ready", version })
     case "start":
@@ -62,6 +73,10 @@ const handle = (message: ToAgent) => {
       return commands.resize(message)
     case "ping":
       return tell({ type: "answer", id: message.id })
+    case "network":
+      return void connect(message)
+    case "accept":
+      return proxy.accept(message)
     case "file":
       return void files.handle(message).then((answer) => tell({ type: "answer", id: message.id, ...answer }))
   }

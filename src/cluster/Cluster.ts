@@ -2,9 +2,16 @@
  * This node's place in the cluster. Every node computes the same hash ring and serves a shard only while it
  * holds its Postgres lock, on a connection that Postgres ends when the node falls silent.
  */
-import { RunnerAddress, ShardingConfig, SqlMessageStorage, SqlRunnerStorage } from "@effect/cluster"
+import {
+  RunnerAddress,
+  RunnerStorage,
+  ShardingConfig,
+  SqlMessageStorage,
+  SqlRunnerStorage,
+} from "@effect/cluster"
 import { Effect, Layer, Option } from "effect"
 import { exclusively, layerLocks } from "../database/Database.ts"
+import { Lease } from "../domain/Lease.ts"
 import { settings } from "../Settings.ts"
 import * as DeadRunners from "./DeadRunners.ts"
 import * as RunnerLink from "./RunnerLink.ts"
@@ -34,11 +41,28 @@ const tables = Layer.effectDiscard(
   ),
 )
 
+/** The runners' storage, of which each renewal of this node's locks is noted in its lease. */
+const storage = Layer.effect(
+  RunnerStorage.RunnerStorage,
+  Effect.gen(function* () {
+    const rows = yield* RunnerStorage.RunnerStorage
+    const lease = yield* Lease
+    return {
+      ...rows,
+      refresh: (address, shards) =>
+        Effect.suspend(() => {
+          const since = performance.now()
+          return Effect.tap(rows.refresh(address, shards), () => Effect.sync(() => lease.renewed(since)))
+        }),
+    }
+  }),
+).pipe(Layer.provide(SqlRunnerStorage.layer))
+
 /** Sharding over the query pool for messages and the lock pool for shards. */
 export const layer = DeadRunners.layer.pipe(
   Layer.provideMerge(RunnerLink.layer),
   Layer.provideMerge(SqlMessageStorage.layer),
-  Layer.provide(SqlRunnerStorage.layer.pipe(Layer.provide(layerLocks))),
+  Layer.provide(storage.pipe(Layer.provide(layerLocks))),
   Layer.provide(tables),
   Layer.provide(shardingConfig),
 )

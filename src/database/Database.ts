@@ -16,6 +16,7 @@ import { connectionsOfPrincipal } from "./migrations/0005_connections_of_princip
 import { checkpoints } from "./migrations/0006_checkpoints.ts"
 import { linkKeys } from "./migrations/0007_link_keys.ts"
 import { damaged } from "./migrations/0008_damaged.ts"
+import { network } from "./migrations/0009_network.ts"
 import { artifacts } from "./migrations/0010_artifacts.ts"
 import { compaction } from "./migrations/0011_compaction.ts"
 import * as PreparedPool from "./PreparedPool.ts"
@@ -115,6 +116,7 @@ const migrate = exclusively(
       "0006_checkpoints": checkpoints,
       "0007_link_keys": linkKeys,
       "0008_damaged": damaged,
+      "0009_network": network,
       "0010_artifacts": artifacts,
       "0011_compaction": compaction,
     }),

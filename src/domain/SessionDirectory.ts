@@ -1,5 +1,6 @@
 /** The sessions of a principal, for tools that open, list and close them. */
 import { Context, type Effect } from "effect"
+import type { NetworkNotAllowed, NetworkPolicy } from "./Network.ts"
 import type { Principal } from "./Identity.ts"
 import type { Lifetime, SessionName, SessionSummary } from "./Session.ts"
 import type {
@@ -15,16 +16,17 @@ export class SessionDirectory extends Context.Tag("codegen-mcp/domain/SessionDir
   {
     /**
      * The principal's session of that name, made by the template if it is absent; a new one without a name. A session
-     * that is there keeps the template that it was made by.
+     * that is there keeps the template that it was made by, and what it may reach outside.
      */
     readonly open: (
       principal: Principal,
       name: SessionName | undefined,
       lifetime: Exclude<Lifetime, "named">,
       template: string | undefined,
+      network?: NetworkPolicy,
     ) => Effect.Effect<
       SessionSummary & { readonly created: boolean },
-      TooManySessions | UnknownTemplate | Unavailable
+      TooManySessions | UnknownTemplate | NetworkNotAllowed | Unavailable
     >
     /** The principal's open session of that id. */
     readonly find: (

@@ -1,5 +1,6 @@
 /** How a setting is read from its environment variable, and told of. */
-import { Config, Duration, Option } from "effect"
+import { Config, ConfigError, Duration, Either, Option, Schema } from "effect"
+import { NetworkPolicy, shownPolicy } from "./Network.ts"
 
 export interface Setting<A> {
   readonly name: string
@@ -52,12 +53,41 @@ export const list = (
     meaning,
   )
 
+/** What may be reached outside: `none`, or a policy's items between commas. */
+export const network = (name: string, value: NetworkPolicy, meaning: string) =>
+  setting(
+    name,
+    (name) =>
+      Config.nested(separated, name).pipe(
+        Config.mapOrFail((items) =>
+          Either.mapLeft(
+            Schema.decodeEither(NetworkPolicy)(items.filter((item) => item !== "none")),
+            (error) => ConfigError.InvalidData([], error.message),
+          ),
+        ),
+      ),
+    { value, text: shownPolicy(value) },
+    meaning,
+  )
+
 export const count = (name: string, value: number, meaning: string, least = 1) =>
   setting(
     name,
     (name) =>
       Config.integer(name).pipe(
         Config.validate({ message: `must be at least ${least}`, validation: (n) => n >= least }),
+      ),
+    { value, text: String(value) },
+    meaning,
+  )
+
+/** A number that need not be whole. */
+export const amount = (name: string, value: number, meaning: string) =>
+  setting(
+    name,
+    (name) =>
+      Config.number(name).pipe(
+        Config.validate({ message: "must be more than 0", validation: (n) => n > 0 && Number.isFinite(n) }),
       ),
     { value, text: String(value) },
     meaning,
@@ -82,3 +112,18 @@ export const duration = (name: string, value: Duration.DurationInput, meaning: s
     { value: Duration.decode(value), text: String(value) },
     meaning,
   )
+
+/** One of several words; the first where none is given. */
+export const choice = <const A extends string>(
+  name: string,
+  words: readonly [A, ...ReadonlyArray<A>],
+  meaning: string,
+) => setting(name, Config.literal(...words), { value: words[0], text: words[0] }, meaning)
+
+/** Settings as a person reads them, one a line. */
+export const described = (all: ReadonlyArray<Setting<unknown>>) => {
+  const width = Math.max(...all.map(({ name }) => name.length))
+  return all
+    .map(({ name, fallback, meaning }) => `  ${name.padEnd(width)}  ${meaning} [${fallback ?? "required"}]`)
+    .join("\n")
+}

@@ -5,6 +5,7 @@ import { answering } from "../database/Database.ts"
 import { type LogLevel, QuestionKind } from "../domain/Event.ts"
 import { ConnectionId, type Principal, randomId, type SessionId } from "../domain/Identity.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
+import type { NetworkNotAllowed } from "../domain/Network.ts"
 import type { SessionName } from "../domain/Session.ts"
 import {
   TooManyConnections,
@@ -55,7 +56,7 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
       hello: ClientHello,
     ) => Effect.Effect<
       Pick<Connection, "id" | "session">,
-      TooManyConnections | TooManySessions | UnknownTemplate | Unavailable
+      TooManyConnections | TooManySessions | UnknownTemplate | NetworkNotAllowed | Unavailable
     >
     /** The principal's connection of that id, its lease renewed; undefined for an unknown, ended or foreign one. */
     readonly find: (principal: Principal, id: string) => Effect.Effect<Connection | undefined, Unavailable>

@@ -22,7 +22,7 @@ const prompts: ReadonlyArray<Template> = [
 
 Language: ${language ?? "choose the one that fits best"}.
 
-1. Look at what is there (session_info, list_files). Python 3 with pytest, Node with npm, git and build tools are installed; there is no network.
+1. Look at what is there (session_info, list_files). Python 3 with pytest, Node with npm, git and build tools are installed; the network is what set_network_policy allows, none at first.
 2. Write the smallest version with write_file, and one test that fails without it.
 3. Run the test with exec. Read stdout, stderr and exit_code; correct and repeat until it passes.
 4. Add one behaviour at a time, its test first. Keep files small; commit with git after each step that is green.

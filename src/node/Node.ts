@@ -8,11 +8,13 @@ import { Connections } from "../mcp/Connections.ts"
 import { Guard } from "../mcp/Guard.ts"
 import { Principals } from "../mcp/Principals.ts"
 import { ToolCalls } from "../mcp/ToolCalls.ts"
+import { Lease } from "../domain/Lease.ts"
 import { Docker } from "../sandbox/Docker.ts"
 import { Limits } from "../sandbox/Limits.ts"
 import * as Reconciler from "../sandbox/Reconciler.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
 import { Templates } from "../sandbox/Templates.ts"
+import { Tunnels } from "../sandbox/tunnel/Tunnels.ts"
 import * as Directory from "../session/Directory.ts"
 import { HeldSessions } from "../session/HeldSessions.ts"
 import * as SessionBehaviour from "../session/SessionBehaviour.ts"
@@ -70,7 +72,10 @@ const sandboxes = ({ sandboxes }: Parts) =>
     Layer.provideMerge(sandboxes),
     Layer.provideMerge(Templates.layer),
     Layer.provideMerge(Limits.layer),
+    Layer.provideMerge(Tunnels.layer),
   )
+
+const files = Layer.merge(Checkpoints.layer, Objects.layer).pipe(Layer.provideMerge(SignedUrls.layer))
 
 const node = (parts: Parts) =>
   mcp(parts).pipe(
@@ -78,9 +83,7 @@ const node = (parts: Parts) =>
     Layer.provideMerge(Cluster.layer),
     Layer.provideMerge(HeldSessions.layer),
     Layer.provideMerge(parts.tools),
-    Layer.provideMerge(Checkpoints.layer),
-    Layer.provideMerge(Objects.layer),
-    Layer.provideMerge(SignedUrls.layer),
+    Layer.provideMerge(files),
     Layer.provideMerge(parts.rows),
     Layer.provideMerge(CheckpointRows.layer),
     Layer.provideMerge(sandboxes(parts)),
@@ -89,6 +92,7 @@ const node = (parts: Parts) =>
     Layer.provideMerge(Sweeper.layer),
     Layer.provideMerge(Garbage.layer),
     Layer.provideMerge(parts.store),
+    Layer.provideMerge(Lease.layer),
     Layer.provideMerge(Identity.layer),
     Layer.provideMerge(Database.layer),
     Layer.provide(Layer.effectDiscard(Preflight.check)),

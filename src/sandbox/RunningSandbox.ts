@@ -2,6 +2,8 @@
 import { Effect, Exit, Scope } from "effect"
 import type { ContainerId } from "../domain/Identity.ts"
 import { SandboxError } from "../domain/SandboxError.ts"
+import { Lease } from "../domain/Lease.ts"
+import { Unavailable } from "../domain/SessionError.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import * as AgentFiles from "./AgentFiles.ts"
 import * as AgentLink from "./AgentLink.ts"
@@ -11,6 +13,8 @@ import { Docker } from "./Docker.ts"
 import { Limits } from "./Limits.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import type { Template } from "./Templates.ts"
+import { Tenure } from "./Tenure.ts"
+import { Tunnels } from "./tunnel/Tunnels.ts"
 
 export interface RunningSandbox {
   readonly sandbox: Sandbox
@@ -31,6 +35,8 @@ export const launch = Effect.fn("RunningSandbox.launch")(function* (
   made: (id: ContainerId) => void,
 ) {
   const limits = yield* Limits
+  const tenure = new Tenure(yield* Lease)
+  const tunnels = yield* Tunnels
   const { id, env } = yield* Container.make(template)
   made(id)
   const scope = yield* Scope.make()
@@ -45,8 +51,20 @@ export const launch = Effect.fn("RunningSandbox.launch")(function* (
       () => Effect.fail(new SandboxError({ operation: "start", cause: link.reason() })),
     )
     const commands = yield* Commands.make(link, limits)
+    const sandbox: Sandbox = {
+      id,
+      ...commands,
+      start: (spec) =>
+        Effect.if(Effect.sync(tenure.isHeld), {
+          onTrue: () => commands.start(spec),
+          onFalse: () => new Unavailable({ what: "Postgres" }),
+        }),
+      files: AgentFiles.make(link),
+      network: yield* tunnels.open(link, tenure),
+      hold: (term) => tenure.hold(term),
+    }
     return {
-      sandbox: { id, ...commands, files: AgentFiles.make(link) } satisfies Sandbox,
+      sandbox,
       template,
       heldSince: Infinity,
       answers: link

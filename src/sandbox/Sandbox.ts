@@ -6,12 +6,17 @@ import type { Effect } from "effect"
 import type { CommandId, CommandPage, CommandSignal, CommandSpec, OutputCursor } from "../domain/Command.ts"
 import type { ContainerId } from "../domain/Identity.ts"
 import type { CommandNotStarted, SandboxLost } from "../domain/SandboxError.ts"
+import type { Unavailable } from "../domain/SessionError.ts"
 import type { SandboxFiles } from "./SandboxFiles.ts"
+import type { Tunnel } from "./tunnel/Tunnel.ts"
 
 export interface Sandbox {
   readonly id: ContainerId
-  /** Starts a command and returns at once; its output is kept, bounded, until `forget`. */
-  readonly start: (spec: CommandSpec) => Effect.Effect<CommandId, SandboxLost>
+  /**
+   * Starts a command and returns at once; its output is kept, bounded, until `forget`. `Unavailable`: the node may not
+   * act for the session.
+   */
+  readonly start: (spec: CommandSpec) => Effect.Effect<CommandId, SandboxLost | Unavailable>
   /**
    * What came since `after`. Waits up to `waitMs` milliseconds: until `output` there is something new or the
    * command has ended, until `end` only the latter.
@@ -33,4 +38,7 @@ export interface Sandbox {
   /** Drops what is kept of a command. One that still runs is killed. */
   readonly forget: (id: CommandId) => Effect.Effect<void>
   readonly files: SandboxFiles
+  readonly network: Tunnel
+  /** Its session was claimed in this term of the node's `Lease`; in another, nothing starts and nothing is reached. */
+  readonly hold: (term: number | undefined) => void
 }

@@ -4,6 +4,7 @@
  */
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { ContainerId } from "../domain/Identity.ts"
+import { Lease } from "../domain/Lease.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { Capacity, type SandboxError } from "../domain/SandboxError.ts"
 import { Docker } from "./Docker.ts"
@@ -12,6 +13,7 @@ import * as Pool from "./Pool.ts"
 import * as RunningSandbox from "./RunningSandbox.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { type Template, Templates, totalMemory } from "./Templates.ts"
+import { Tunnels } from "./tunnel/Tunnels.ts"
 
 export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
   Sandboxes,
@@ -37,7 +39,8 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
   static readonly layer = Layer.scoped(
     Sandboxes,
     Effect.gen(function* () {
-      const context = yield* Effect.context<Docker | Limits | NodeIdentity>()
+      const context = yield* Effect.context<Docker | Lease | Limits | NodeIdentity | Tunnels>()
+      const lease = yield* Lease
       const limits = yield* Limits
       const templates = yield* Templates
       const sandboxes = new Map<ContainerId, RunningSandbox.RunningSandbox>()
@@ -159,6 +162,7 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
             isCurable(error, template) ? launchWithRoom(template) : Effect.fail(error),
           )
           taken.heldSince = yield* Clock.currentTimeMillis
+          taken.sandbox.hold(lease.term())
           return taken.sandbox
         }, Effect.uninterruptible),
         holds: (id) => sandboxes.has(id),

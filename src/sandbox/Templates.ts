@@ -1,5 +1,6 @@
 /** The kinds of sandbox that this node offers: `default`, made of the SANDBOX_ settings, and those of TEMPLATES. */
 import { Config, ConfigError, Context, Effect, Either, Layer, Option, Schema } from "effect"
+import { NetworkPolicy } from "../domain/Network.ts"
 import { UnknownTemplate } from "../domain/SessionError.ts"
 import { settings } from "../Settings.ts"
 
@@ -34,6 +35,7 @@ const Overrides = Schema.Struct({
     }),
   ),
   mounts: Schema.optional(Schema.Array(Mount)),
+  network: Schema.optional(NetworkPolicy),
   pool_min: Schema.optional(Schema.NonNegativeInt),
   pool_max: Schema.optional(Schema.NonNegativeInt),
 })
@@ -57,6 +59,8 @@ export interface Template {
   readonly openFiles: number
   readonly env: Readonly<Record<string, string>>
   readonly mounts: ReadonlyArray<typeof Mount.Type>
+  /** What its sessions may reach outside, unless their callers choose. */
+  readonly network: NetworkPolicy
   readonly pool: { readonly least: number; readonly most: number }
 }
 
@@ -100,6 +104,7 @@ export class Templates extends Context.Tag("codegen-mcp/sandbox/Templates")<
         openFiles: settings.sandboxOpenFiles.config,
         env: Config.succeed({}),
         mounts: Config.succeed([]),
+        network: settings.networkPolicy.config,
         pool: Config.map(
           Config.all({ least: settings.poolMin.config, most: settings.poolMax.config }),
           ({ least, most }) => ({ least, most: Math.max(least, most) }),

@@ -8,6 +8,7 @@ import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import { SessionClosed, SessionNotFound, TooManySessions } from "../domain/SessionError.ts"
 import { defaultTemplate, Templates } from "../sandbox/Templates.ts"
 import { settings } from "../Settings.ts"
+import { within } from "./SessionNetwork.ts"
 import { Sessions } from "./Sessions.ts"
 
 const isSessionId = Schema.is(SessionId)
@@ -18,6 +19,7 @@ export const layer = Layer.effect(
     const sql = yield* SqlClient.SqlClient
     const sessions = yield* Sessions
     const templates = yield* Templates
+    const networkMax = yield* settings.networkMax.config
     const limit = yield* settings.maxSessions.config
     const columns = sql.literal(
       `id, name, template, extract(epoch FROM created_at)::float8 * 1000 AS "createdAt", extract(epoch FROM active_at)::float8 * 1000 AS "activeAt"`,
@@ -38,8 +40,9 @@ export const layer = Layer.effect(
 
     return {
       open: Effect.fn("SessionDirectory.open")(
-        function* (principal, name, lifetime, template = defaultTemplate) {
-          yield* templates.find(template)
+        function* (principal, name, lifetime, template = defaultTemplate, network) {
+          const found = yield* templates.find(template)
+          if (network !== undefined) yield* within(network, found, networkMax)
           // One at a time of a principal, so that none passes the limit beside another, and of two callers that
           // open one name at once, the second finds the first's row.
           yield* sql`SELECT pg_advisory_xact_lock(hashtextextended(${principal}, 0))`
@@ -55,8 +58,9 @@ export const layer = Layer.effect(
             if ((open[0]?.count ?? 0) >= limit) return yield* new TooManySessions({ limit })
             const id = SessionId.make(yield* randomId("s_"))
             const made = yield* sql<SessionSummary>`
-            INSERT INTO session (id, principal, name, lifetime, template)
-            VALUES (${id}, ${principal}, ${name ?? null}, ${name === undefined ? lifetime : "named"}, ${template})
+            INSERT INTO session (id, principal, name, lifetime, template, network)
+            VALUES (${id}, ${principal}, ${name ?? null}, ${name === undefined ? lifetime : "named"}, ${template},
+              ${network === undefined ? null : [...network]}::text[])
             ON CONFLICT (principal, name) WHERE closed_at IS NULL AND name IS NOT NULL DO NOTHING
             RETURNING ${columns}`
             if (made[0] !== undefined) return { ...made[0], created: true }

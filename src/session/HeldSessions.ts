@@ -3,15 +3,17 @@
  * an activation that ends and begins again on the same node (idle, Postgres restarted) finds its sandbox and
  * its running operations. `release` ends them, and so does the end of the node.
  */
+import { SqlClient } from "@effect/sql"
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
-import { type OperationId, Principal, type SessionId } from "../domain/Identity.ts"
+import type { OperationId, SessionId } from "../domain/Identity.ts"
+import { Lease } from "../domain/Lease.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"
 import { type SessionClosed, type SessionNotFound, Unavailable } from "../domain/SessionError.ts"
 import { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
-import { defaultTemplate, type Template, Templates } from "../sandbox/Templates.ts"
+import { type Template, Templates } from "../sandbox/Templates.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import { settings } from "../Settings.ts"
 import { Registry } from "../tools/Registry.ts"
@@ -21,30 +23,11 @@ import { durability } from "../workspace/Durability.ts"
 import { Objects } from "../workspace/Objects.ts"
 import { clientOf } from "./OperationClient.ts"
 import * as Operations from "./Operations.ts"
+import { type Held, unclaimed } from "./Held.ts"
 import { type Claim, SessionRows } from "./SessionRows.ts"
+import * as SessionNetwork from "./SessionNetwork.ts"
 import * as SessionFiles from "./SessionFiles.ts"
 import * as SessionSandbox from "./SessionSandbox.ts"
-
-const unclaimed: Claim = {
-  epoch: 0,
-  principal: Principal.make("nobody"),
-  name: null,
-  template: defaultTemplate,
-  head: null,
-  lost: false,
-  continued: false,
-}
-
-interface Held {
-  readonly claim: { current: Claim }
-  readonly sandbox: SessionSandbox.SessionSandbox
-  readonly files: SessionFiles.SessionFiles
-  readonly operations: Operations.Operations
-  /** By the monotonic clock, in milliseconds. */
-  usedAt: number
-  /** An entity is active for it on this node. */
-  active: boolean
-}
 
 /** For the last save of a node that leaves. */
 const lastSave = "3 seconds"
@@ -56,8 +39,13 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
     readonly claim: (
       id: SessionId,
     ) => Effect.Effect<Operations.Operations, SessionNotFound | SessionClosed | Unavailable>
-    /** The session's entity ended: what the session holds stays, and it is forgotten once it holds nothing. */
-    readonly rest: (id: SessionId) => Effect.Effect<void>
+    /** Whether the node has lost its locks since it claimed the session, and has them again. */
+    readonly isOutdated: (id: SessionId) => boolean
+    /**
+     * The session's entity ended: what the session holds stays, and it is forgotten once it holds nothing. Where the
+     * node does not own it any more, nothing starts there and nothing is reached until it is claimed again.
+     */
+    readonly rest: (id: SessionId, isOwned: boolean) => Effect.Effect<void>
     /** The session's sandbox, where this node holds one. */
     readonly sandbox: (id: SessionId) => Sandbox | undefined
     /** Ends the session's operations on this node and removes its sandbox. */
@@ -79,6 +67,9 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
     HeldSessions,
     Effect.gen(function* () {
       const { node } = yield* NodeIdentity
+      const lease = yield* Lease
+      const sql = yield* SqlClient.SqlClient
+      const networkMax = yield* settings.networkMax.config
       const limits = yield* Limits
       const sandboxes = yield* Sandboxes
       const templates = yield* Templates
@@ -144,6 +135,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           patience: wait,
         })
         const sandbox = SessionSandbox.make(id, claim, { ...sandboxes, make }, rows, files)
+        const network = SessionNetwork.make(id, claim, sandbox.current, networkMax, sql)
         const commands = new SessionCommands()
         const operations: Operations.Operations = Operations.make({
           session: id,
@@ -171,6 +163,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               limits,
               template,
               commands,
+              network: network.of(template),
               goesOn: operations.goesOn,
               outcomeOf: operations.ended,
               endOf: operations.outcomeOf,
@@ -178,16 +171,17 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
               checkpoint: files.state,
               ...client,
               log,
-              sandbox: Effect.tap(sandbox.acquire(tool.changes), ({ id }) =>
-                Effect.sync(() => {
-                  if (id !== before) log("info", `A sandbox was started, by the template ${template.name}.`)
-                }),
-              ),
+              sandbox: Effect.tap(sandbox.acquire(tool.changes), (live) => {
+                if (live.id !== before)
+                  log("info", `A sandbox was started, by the template ${template.name}.`)
+                return network.apply(live, template)
+              }),
             }))
           },
           onLost: sandbox.lose,
         })
-        const held: Held = { claim, sandbox, files, operations, usedAt: performance.now(), active: false }
+        const usedAt = performance.now()
+        const held: Held = { claim, sandbox, files, operations, term: undefined, usedAt, active: false }
         return held
       }
 
@@ -262,6 +256,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           const held = sessions.get(id) ?? hold(id)
           sessions.set(id, held)
           held.active = true
+          const term = lease.term()
           const claim = yield* rows
             .claim(
               id,
@@ -271,12 +266,17 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
             .pipe(Effect.onError(() => Effect.sync(() => (held.active = false))))
           if (!claim.continued) yield* end(held)
           held.claim.current = claim
+          held.term = term
+          held.sandbox.current()?.hold(term)
           return held.operations
         }, Effect.uninterruptible),
-        rest: (id) =>
+        isOutdated: (id) => lease.term() !== undefined && sessions.get(id)?.term !== lease.term(),
+        rest: (id, isOwned) =>
           Effect.sync(() => {
             const held = sessions.get(id)
-            if (held !== undefined) held.active = false
+            if (held === undefined) return
+            held.active = false
+            if (!isOwned) held.sandbox.current()?.hold(undefined)
           }),
         sandbox: (id) => sessions.get(id)?.sandbox.current(),
         release,

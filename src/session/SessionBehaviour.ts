@@ -58,7 +58,9 @@ export const layer = SessionEntity.toLayer(
       abroad.findLast((note) => note.operation === operation && note.origin.connection === connection)
 
     const known = <E>(otherwise: Effect.Effect<Operations, E>) =>
-      Effect.suspend(() => (claimed === undefined ? otherwise : Effect.succeed(claimed)))
+      Effect.suspend(() =>
+        claimed === undefined || sessions.isOutdated(id) ? otherwise : Effect.succeed(claimed),
+      )
 
     const claim = known(
       known(Effect.tap(sessions.claim(id), (operations) => (claimed = operations))).pipe(lock.withPermits(1)),
@@ -66,8 +68,9 @@ export const layer = SessionEntity.toLayer(
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
-        const moves = !sharding.hasShardId(shardId) && heldShards(sharding) > 0
-        yield* moves || (yield* sharding.isShutdown) ? sessions.leave(id) : sessions.rest(id)
+        const isOwned = sharding.hasShardId(shardId)
+        const moves = !isOwned && heldShards(sharding) > 0
+        yield* moves || (yield* sharding.isShutdown) ? sessions.leave(id) : sessions.rest(id, isOwned)
       }),
     )
 

@@ -7,12 +7,13 @@ import { Context, Effect, Layer, Option } from "effect"
 import { answering } from "../database/Database.ts"
 import type { Origin } from "../domain/Event.ts"
 import type { ConnectionId, ContainerId, OperationId, Principal, SessionId } from "../domain/Identity.ts"
+import type { NetworkPolicy } from "../domain/Network.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Outcome } from "../domain/Operation.ts"
 import type { SessionName } from "../domain/Session.ts"
 import { SessionClosed, SessionMoved, SessionNotFound, type Unavailable } from "../domain/SessionError.ts"
 import { CheckpointOutdated, CheckpointRows, type Prepared } from "../workspace/CheckpointRows.ts"
-import { decodeOrigin, decodeOutcome, type Ended, type OutcomeRow } from "./StoredOutcome.ts"
+import { type Begun, decodeOrigin, decodeOutcome, type Ended, type OutcomeRow } from "./StoredOutcome.ts"
 
 export interface Claim {
   readonly epoch: number
@@ -25,13 +26,9 @@ export interface Claim {
   readonly lost: boolean
   /** Nobody owned the session since this node claimed it last: what it holds is still the session's. */
   readonly continued: boolean
+  /** What it may reach outside, where its caller has chosen. */
+  readonly network: NetworkPolicy | null
 }
-
-/** What became of an operation that was to begin. */
-export type Begun =
-  | { readonly _tag: "Begun" }
-  | { readonly _tag: "Running"; readonly inputHash: string }
-  | { readonly _tag: "Ended"; readonly inputHash: string; readonly outcome: Outcome }
 
 /** The session is not this owner's any more, or nobody can say. */
 type Refused = SessionMoved | SessionClosed | Unavailable
@@ -137,7 +134,7 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
                 unsaved = unsaved AND continued,
                 used = used AND (continued OR head IS NOT NULL)
               FROM before WHERE session.id = before.id
-              RETURNING epoch, principal, name, template, head, lost, continued`
+              RETURNING epoch, principal, name, template, head, lost, continued, network`
             const claim = claimed[0]
             if (claim === undefined) {
               const known = yield* sql`SELECT 1 FROM session WHERE id = ${id}`
@@ -208,19 +205,19 @@ export class SessionRows extends Context.Tag("codegen-mcp/session/SessionRows")<
         }, answering),
 
         abandon: (id, epoch, operation) =>
-          Effect.flatMap(
+          written(
+            id,
             sql`
-                DELETE FROM operation USING session
-                WHERE session.id = ${id} AND session.epoch = ${epoch}
-                  AND session_id = session.id AND operation.id = ${operation} RETURNING 1`,
-            refused(id),
-          ).pipe(answering),
+              DELETE FROM operation USING session
+              WHERE session.id = ${id} AND session.epoch = ${epoch}
+                AND session_id = session.id AND operation.id = ${operation} RETURNING 1`,
+          ),
 
         subscriptionsOf: (connection) =>
           Effect.map(
             answering(
               sql<{
-                subscriptions: ReadonlyArray<string>
+                subscriptions: Array<string>
               }>`SELECT subscriptions FROM connection WHERE id = ${connection}`,
             ),
             ([row]) => row?.subscriptions ?? [],

@@ -28,3 +28,9 @@ export const interrupted = (operation: OperationId, checkpoint: number | null = 
   state: "interrupted",
   failure: failureOf(new Interrupted({ operation, ...(checkpoint === null ? {} : { checkpoint }) })),
 })
+
+/** What became of an operation that was to begin. */
+export type Begun =
+  | { readonly _tag: "Begun" }
+  | { readonly _tag: "Running"; readonly inputHash: string }
+  | { readonly _tag: "Ended"; readonly inputHash: string; readonly outcome: Outcome }

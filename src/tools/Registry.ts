@@ -17,6 +17,9 @@ import { gitStatus } from "./git/GitStatus.ts"
 import { deleteArtifact } from "./artifacts/DeleteArtifact.ts"
 import { downloadArchive } from "./files/DownloadArchive.ts"
 import { getArtifact } from "./artifacts/GetArtifact.ts"
+import { gitClone } from "./network/GitClone.ts"
+import { installPackages } from "./network/InstallPackages.ts"
+import { setNetworkPolicy } from "./network/SetNetworkPolicy.ts"
 import { killCommand } from "./commands/KillCommand.ts"
 import { listArtifacts } from "./artifacts/ListArtifacts.ts"
 import { listCommands } from "./commands/ListCommands.ts"
@@ -123,6 +126,7 @@ const toolsets = {
   code: [runCode],
   tests: [runTests, runFailedTests],
   checks: [lint, typecheck, format, runChecks],
+  network: [setNetworkPolicy, installPackages, gitClone],
   artifacts: [saveArtifact, listArtifacts, getArtifact, deleteArtifact],
   sessions: [sessionInfo, openSession, listSessions, closeSession],
 }

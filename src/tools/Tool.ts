@@ -8,6 +8,7 @@ import type { Content } from "../domain/Content.ts"
 import type { LogLevel, Progress, Question } from "../domain/Event.ts"
 import type { Explained } from "../domain/Failure.ts"
 import type { NodeId, OperationId, Principal, SessionId } from "../domain/Identity.ts"
+import type { NetworkPolicy } from "../domain/Network.ts"
 import type { Outcome } from "../domain/Operation.ts"
 import type { SessionDirectory } from "../domain/SessionDirectory.ts"
 import type { SessionSummary } from "../domain/Session.ts"
@@ -24,6 +25,8 @@ import {
 } from "../domain/SessionError.ts"
 import type { Limits } from "../sandbox/Limits.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
+import type { Refused } from "../sandbox/tunnel/Refusals.ts"
+import type { NetworkStatus } from "../sandbox/tunnel/Tunnel.ts"
 import type { Template } from "../sandbox/Templates.ts"
 import type { NotRestored } from "../workspace/Checkpoints.ts"
 import type { Durability } from "../workspace/Durability.ts"
@@ -46,6 +49,18 @@ export interface OwnerCall {
   readonly durability: Durability
   /** How it stands with the session's files; before the end of an operation, also with what that changes. */
   readonly checkpoint: () => CheckpointState
+  /** What the session may reach outside. */
+  readonly network: {
+    readonly policy: () => NetworkPolicy
+    /** The most that it may be given. */
+    readonly most: NetworkPolicy
+    /** Of its sandbox, where it has one now. */
+    readonly status: () => NetworkStatus | undefined
+    /** What its sandbox was refused lately. */
+    readonly refusals: () => ReadonlyArray<Refused>
+    /** Takes effect at once, and for as long as the session lasts. */
+    readonly set: (policy: NetworkPolicy) => Effect.Effect<void, Explained>
+  }
   readonly commands: SessionCommands
   /** Tells the caller what came so far, where it wants to know. */
   readonly progress: ((progress: Progress) => void) | undefined

@@ -111,7 +111,7 @@ describe("Sandboxes with a pool", () => {
       )
       const node = yield* Layer.buildWithScope(
         Sandboxes.layer.pipe(
-          Layer.provide(Limits.layer),
+          Layer.provide(Layer.merge(Limits.layer, TestNode.network)),
           Layer.provideMerge(Templates.layer),
           Layer.provide(TestNode.engineSettings({ POOL_MIN: "4", POOL_MAX: "8" })),
         ),

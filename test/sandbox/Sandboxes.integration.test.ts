@@ -307,7 +307,7 @@ describe("Sandboxes", () => {
       const scope = yield* Scope.make()
       const sandboxes = yield* Layer.buildWithScope(
         Sandboxes.layer.pipe(
-          Layer.provide(Limits.layer),
+          Layer.provide(Layer.merge(Limits.layer, TestNode.network)),
           Layer.provideMerge(Templates.layer),
           Layer.provide(TestNode.engineSettings()),
         ),

@@ -3,6 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { ContainerId, type SessionId } from "../../src/domain/Identity.ts"
 import type { Operation } from "../../src/domain/Operation.ts"
+import { Lease } from "../../src/domain/Lease.ts"
 import * as Container from "../../src/sandbox/Container.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
@@ -86,7 +87,7 @@ layer(
         Effect.suspend(() => run(operations, exec("ls begun"))),
         ({ exit_code }) => exit_code === 0,
       )
-      yield* rest(id)
+      yield* rest(id, true)
       const again = yield* claim(id)
       assert.propertyVal(yield* SessionTable.states(id), long.id, "running")
       assert.propertyVal(yield* run(again, operation("read_file", { path: "a" })), "content", "kept")
@@ -363,5 +364,85 @@ layer(HeldSessions.layer.pipe(Layer.provideMerge(TestNode.both(full))), {
         yield* one!.begin(exec("sleep 60"))
         assert.deepInclude(yield* run(none!, exec("true")), { code: "capacity" })
       }),
+  )
+})
+
+/** The node's locks, as the test has them. */
+const locks = { term: 1 as number | undefined }
+
+layer(
+  HeldSessions.layer.pipe(
+    Layer.provideMerge(
+      TestNode.both(
+        { NETWORK_MAX: "registries,*.example.com", TEMPLATES: '{"open": {"network": ["a.test"]}}' },
+        Layer.succeed(Lease, {
+          term: () => locks.term,
+          renewed: () => undefined,
+          onEnd: () => () => undefined,
+        }),
+      ),
+    ),
+  ),
+  { excludeTestServices: true, timeout: "60 seconds" },
+)("HeldSessions and what a session may reach", (it) => {
+  it.effect(
+    "give the session's policy to its sandbox, also to the next one, as far as the operator allows",
+    () =>
+      Effect.gen(function* () {
+        const { claim, release, sandbox } = yield* HeldSessions
+        const id = yield* SessionTable.insert()
+        const operations = yield* claim(id)
+        const set = (hosts: ReadonlyArray<string>) =>
+          run(operations, operation("set_network_policy", { network: "custom", hosts }))
+        assert.nestedInclude(yield* run(operations, operation("session_info", {})), {
+          "network.policy": "none",
+        })
+        assert.deepInclude(yield* set(["b.com"]), { code: "network_not_allowed" })
+        assert.deepInclude(yield* set(["a.example.com", "registries"]), { policy: "custom" })
+        const proxied = yield* run(operations, exec("env | grep -c HTTPS_PROXY"))
+        assert.propertyVal(proxied, "stdout", "1\n")
+        const refused = yield* run(operations, exec("curl -sS -m 5 https://b.com/"))
+        assert.include((refused as { note?: string }).note, "b.com:443 (not in the session's network policy)")
+        // As after a move, or a sleep: another sandbox of the same session.
+        yield* release(id)
+        const later = yield* claim(id)
+        assert.nestedInclude(yield* run(later, operation("session_info", {})), { "network.policy": "custom" })
+        yield* run(later, exec("true"))
+        assert.deepStrictEqual(sandbox(id)?.network.status().policy, ["a.example.com", "registries"])
+        yield* run(later, operation("set_network_policy", { network: "none" }))
+        assert.deepStrictEqual(sandbox(id)?.network.status().policy, [])
+        assert.propertyVal(yield* run(later, exec("env | grep -c HTTPS_PROXY")), "stdout", "0\n")
+        yield* release(id)
+        const template = yield* SessionTable.insert({ template: "open" })
+        const info = yield* run(yield* claim(template), operation("session_info", {}))
+        assert.nestedInclude(info, { "network.hosts[0]": "a.test" })
+        yield* release(template)
+      }),
+  )
+
+  it.effect("start nothing once the node's locks were lost, until the session is claimed again", () =>
+    Effect.gen(function* () {
+      const { claim, isOutdated, release } = yield* HeldSessions
+      const id = yield* SessionTable.insert()
+      const operations = yield* claim(id)
+      const long = exec("touch begun; while [ ! -e go ]; do sleep 0.05; done; echo went on")
+      yield* operations.begin(long)
+      yield* until(
+        Effect.suspend(() => run(operations, exec("ls begun"))),
+        ({ exit_code }) => exit_code === 0,
+      )
+      locks.term = undefined
+      assert.isFalse(isOutdated(id))
+      assert.deepInclude(yield* run(operations, exec("true")), { code: "unavailable" })
+      locks.term = 2
+      assert.isTrue(isOutdated(id))
+      assert.deepInclude(yield* run(operations, exec("true")), { code: "unavailable" })
+      const again = yield* claim(id)
+      assert.isFalse(isOutdated(id))
+      assert.deepInclude(yield* run(again, exec("touch go")), { exit_code: 0 })
+      assert.propertyVal(told(yield* outcomeOf(again, long.id, 10_000)), "stdout", "went on\n")
+      yield* release(id)
+      locks.term = 1
+    }),
   )
 })

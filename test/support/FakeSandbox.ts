@@ -24,6 +24,12 @@ export const make = (
   resize: absent("resize"),
   cancel: absent("cancel"),
   forget: () => Effect.void,
+  hold: () => undefined,
+  network: {
+    allow: () => Effect.void,
+    status: () => ({ policy: [], open: 0, opened: 0, sent: 0, received: 0, refused: 0 }),
+    refusals: () => [],
+  },
   ...given,
   files: {
     exclusively: (work) => work,
@@ -113,6 +119,7 @@ const template: Template = {
   openFiles: 64,
   env: {},
   mounts: [],
+  network: [],
   pool: { least: 0, most: 0 },
 }
 
@@ -150,6 +157,13 @@ export const call = (sandbox: OwnerCall["sandbox"]): OwnerCall => ({
   goesOn: () => false,
   durability: "none",
   checkpoint: () => ({ state: "off" }),
+  network: {
+    policy: () => [],
+    most: [],
+    status: () => undefined,
+    refusals: () => [],
+    set: () => Effect.dieMessage("the policy stays as it is"),
+  },
   endOf: () => Effect.succeed(undefined),
   outcomeOf: () => Effect.succeed(undefined),
   sandbox,

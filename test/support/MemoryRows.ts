@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import { type OperationId, Principal } from "../../src/domain/Identity.ts"
 import type { Outcome } from "../../src/domain/Operation.ts"
 import { SessionMoved } from "../../src/domain/SessionError.ts"
-import type { Begun, Claim, SessionRows } from "../../src/session/SessionRows.ts"
+import type { Claim, SessionRows } from "../../src/session/SessionRows.ts"
+import type { Begun } from "../../src/session/StoredOutcome.ts"
 
 interface Row {
   readonly inputHash: string
@@ -19,6 +20,7 @@ export const claim: Claim = {
   head: null,
   lost: false,
   continued: true,
+  network: null,
 }
 
 export const make = () => {

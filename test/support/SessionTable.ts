@@ -11,14 +11,22 @@ export const insert = Effect.fnUntraced(function* (
     readonly lifetime?: "connection" | "unnamed" | "named"
     readonly used?: boolean
     readonly lost?: boolean
+    readonly template?: string
   } = {},
 ) {
   const sql = yield* SqlClient.SqlClient
   const id = SessionId.make(yield* randomId("s_"))
-  const { principal = "local", name = null, lifetime = "named", used = false, lost = false } = values
+  const {
+    principal = "local",
+    name = null,
+    lifetime = "named",
+    used = false,
+    lost = false,
+    template = "default",
+  } = values
   yield* sql`
-    INSERT INTO session (id, principal, name, lifetime, used, lost)
-    VALUES (${id}, ${principal}, ${name}, ${lifetime}, ${used}, ${lost})`
+    INSERT INTO session (id, principal, name, lifetime, used, lost, template)
+    VALUES (${id}, ${principal}, ${name}, ${lifetime}, ${used}, ${lost}, ${template})`
   return id
 })
 

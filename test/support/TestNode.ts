@@ -3,10 +3,13 @@ import { Config, ConfigProvider, Effect, Layer, Logger, LogLevel, Option } from 
 import * as Database from "../../src/database/Database.ts"
 import { Incarnation, NodeId, randomId } from "../../src/domain/Identity.ts"
 import { NodeIdentity } from "../../src/domain/NodeIdentity.ts"
+import { Lease } from "../../src/domain/Lease.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { Limits } from "../../src/sandbox/Limits.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
+import { Outside } from "../../src/sandbox/tunnel/Outside.ts"
+import { Tunnels } from "../../src/sandbox/tunnel/Tunnels.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
 import { Registry } from "../../src/tools/Registry.ts"
 import { CheckpointRows } from "../../src/workspace/CheckpointRows.ts"
@@ -44,8 +47,8 @@ export const engineSettings = (values: Values = {}) =>
   Layer.unwrapEffect(Effect.map(images, (images) => settings(engineValues(images, values))))
 
 /** Sandboxes on the real engine, under a cluster id that nobody else has. */
-export const engine = (values: Values = {}) =>
-  sandboxes.pipe(Layer.provideMerge(identity()), Layer.provideMerge(engineSettings(values)))
+export const engine = (values: Values = {}, outside = Outside.layer) =>
+  sandboxesWith(outside).pipe(Layer.provideMerge(identity()), Layer.provideMerge(engineSettings(values)))
 
 /** The tables in an empty database, and rows of sessions in it, as one node sees them. */
 export const database = (values: Values = {}) =>
@@ -59,8 +62,8 @@ export const database = (values: Values = {}) =>
   )
 
 /** Sandboxes on the real engine, and an empty database. */
-export const both = (values: Values = {}) =>
-  sandboxes.pipe(
+export const both = (values: Values = {}, lease = Lease.layerEndless) =>
+  sandboxesWith(Outside.layer, lease).pipe(
     Layer.provideMerge(Registry.layer),
     Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(Objects.layer),
@@ -79,11 +82,18 @@ export const both = (values: Values = {}) =>
     ),
   )
 
-const sandboxes = Sandboxes.layer.pipe(
-  Layer.provideMerge(Templates.layer),
-  Layer.provideMerge(Limits.layer),
-  Layer.provideMerge(Docker.layer),
-)
+/** The ways out, for a node that has its sessions for itself. */
+export const network = Tunnels.layer.pipe(Layer.provideMerge(Lease.layerEndless))
+
+/** Under the templates and on the engine that the settings name; `outside` is the network as they reach it. */
+const sandboxesWith = (outside: Layer.Layer<Outside>, lease = Lease.layerEndless) =>
+  Sandboxes.layer.pipe(
+    Layer.provideMerge(Templates.layer),
+    Layer.provideMerge(Limits.layer),
+    Layer.provideMerge(Tunnels.layerOutside.pipe(Layer.provide(outside))),
+    Layer.provideMerge(lease),
+    Layer.provideMerge(Docker.layer),
+  )
 
 /** The images that the tests were given, and a container runtime where they were given one. */
 export const images: Config.Config<Values> = Config.map(

@@ -1,6 +1,7 @@
 /** A node's sandboxes in this process, as src/main.ts composes them, under a cluster id that nobody else has. */
 import { ConfigProvider, Context, Duration, Effect, Layer, Logger, LogLevel } from "effect"
 import { messageOf } from "../../../src/domain/Failure.ts"
+import { Lease } from "../../../src/domain/Lease.ts"
 import { Incarnation, NodeId, randomId } from "../../../src/domain/Identity.ts"
 import type { SandboxError } from "../../../src/domain/SandboxError.ts"
 import { NodeIdentity } from "../../../src/domain/NodeIdentity.ts"
@@ -9,6 +10,7 @@ import { Limits } from "../../../src/sandbox/Limits.ts"
 import type { Sandbox } from "../../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../../src/sandbox/Templates.ts"
+import { Tunnels } from "../../../src/sandbox/tunnel/Tunnels.ts"
 import { StartError } from "../../process/StartError.ts"
 import * as Machine from "../../setup/Machine.ts"
 import * as TestImage from "../../setup/TestImage.ts"
@@ -31,6 +33,8 @@ export const on =
         Sandboxes.layer.pipe(
           Layer.provideMerge(Templates.layer),
           Layer.provideMerge(Limits.layer),
+          Layer.provide(Tunnels.layer),
+          Layer.provide(Lease.layerEndless),
           Layer.provideMerge(observed(answered)),
           Layer.provideMerge(identity),
           Layer.provideMerge(

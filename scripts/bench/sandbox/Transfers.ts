@@ -7,6 +7,7 @@ import type {
   SandboxError,
   SandboxLost,
 } from "../../../src/domain/SandboxError.ts"
+import type { Unavailable } from "../../../src/domain/SessionError.ts"
 import { StartError } from "../../process/StartError.ts"
 import * as EngineExec from "../EngineExec.ts"
 import { sample } from "../Sampling.ts"
@@ -93,7 +94,10 @@ export const transfers = (docker: Dockerode) =>
 
 interface Case {
   readonly name: string
-  readonly ours: Effect.Effect<void, SandboxError | SandboxLost | CommandNotStarted | FileError | StartError>
+  readonly ours: Effect.Effect<
+    void,
+    SandboxError | SandboxLost | CommandNotStarted | FileError | StartError | Unavailable
+  >
   readonly engine: ReturnType<typeof EngineExec.run>
 }
 

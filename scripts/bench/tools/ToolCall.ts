@@ -23,6 +23,7 @@ export const callsOf = (sandbox: Sandbox) =>
       principal,
       base: "",
       objects: none,
+      network: noNetwork,
       ownerNode: node,
       edgeNode: node,
       limits,
@@ -55,4 +56,12 @@ const none: Objects["Type"] = {
   url: absent,
   uploadUrl: absent,
   limit: 0,
+}
+
+const noNetwork: OwnerCall["network"] = {
+  policy: () => [],
+  most: [],
+  status: () => undefined,
+  refusals: () => [],
+  set: () => Effect.dieMessage("a bench reaches nothing outside"),
 }

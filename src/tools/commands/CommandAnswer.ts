@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import type { CommandEnd, CommandPage, OutputCursor, OutputPiece } from "../../domain/Command.ts"
 import { OperationId } from "../../domain/Identity.ts"
 import { settingOf, type Template } from "../../sandbox/Templates.ts"
+import type { Refused } from "../../sandbox/tunnel/Refusals.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
 import { CheckpointState, type OwnerCall, partialCharacter } from "../Tool.ts"
 
@@ -49,11 +50,19 @@ export const noPage: CommandPage = {
 
 /** All but the output. */
 export const standing = (
-  { operation, startedAt }: Pick<SessionCommand, "operation" | "startedAt">,
+  {
+    operation,
+    startedAt,
+    sandbox,
+  }: Pick<SessionCommand, "operation" | "startedAt"> & Partial<SessionCommand>,
   end: CommandEnd | undefined,
   { checkpoint, limits, template }: Pick<OwnerCall, "checkpoint" | "limits" | "template">,
 ) => {
-  const note = end === undefined ? stillRuns : noteOf(end, limits, template)
+  const until = end === undefined ? Infinity : startedAt + end.durationMs + 100
+  const refused = refusedOf(sandbox?.network.refusals(startedAt, until) ?? [])
+  const note = [end === undefined ? stillRuns : noteOf(end, limits, template), ...refused]
+    .filter((sentence) => sentence !== "")
+    .join(" ")
   return {
     operation_id: operation,
     ...statusOf(end),
@@ -103,6 +112,16 @@ export const part = ({ stdout, stderr, end }: CommandPage, after: OutputCursor) 
     stderr_cursor: err.cursor,
     more: out.cut || err.cut,
   }
+}
+
+/** What the sandbox was refused meanwhile, in a sentence, if anything was. */
+const refusedOf = (refusals: ReadonlyArray<Refused>) => {
+  if (refusals.length === 0) return []
+  const shown = refusals.slice(-5).map(({ reason, target }) => `${target} (${reason})`)
+  const more = refusals.length - shown.length
+  return [
+    `Refused by the network: ${shown.join(", ")}${more > 0 ? `, and ${more} more` : ""}; session_info says what is allowed.`,
+  ]
 }
 
 const stillRuns = "It still runs. Go on with read_output, from these cursors; kill_command ends it."

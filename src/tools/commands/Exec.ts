@@ -3,8 +3,8 @@ import { Effect, Schema } from "effect"
 import type { CommandSpec } from "../../domain/Command.ts"
 import { InvalidArguments } from "../InvalidArguments.ts"
 import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "../Tool.ts"
-import { commandAnswer, noPage, standing, summary } from "./CommandAnswer.ts"
-import { cancelCommand, commandsOf, shell, start, TimeoutMs, timeoutOf } from "./ToolCommand.ts"
+import { commandAnswer, standing, summary } from "./CommandAnswer.ts"
+import { cancelCommand, commandsOf, shell, soFar, TimeoutMs, timeoutOf } from "./ToolCommand.ts"
 
 const EnvironmentName = Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/))
 
@@ -15,7 +15,7 @@ export const exec = ownerTool({
     "Run a command in the session's sandbox and wait for its end, up to `wait_ms`. Give either `command`, a shell line, " +
     "or `argv`, a program with its arguments. A command that exits with any code is a normal result: read `exit_code`, " +
     "`stdout` and `stderr`. One that still runs goes on in the background: read_output, send_input and kill_command " +
-    "take its `operation_id`. Files and processes stay for the next call; there is no network.",
+    "take its `operation_id`. Files and processes stay for the next call; the network is what set_network_policy allows, none at first.",
   input: Schema.Struct({
     command: optional(
       Schema.String.pipe(Schema.minLength(1)).annotations({
@@ -77,16 +77,7 @@ export const exec = ownerTool({
   cancel: cancelCommand,
   partial: {
     waitMs: ({ wait_ms = defaultWaitMs }) => wait_ms,
-    answer: Effect.fnUntraced(function* (_, call) {
-      const command = call.commands.find(call.operation)
-      const page =
-        command === undefined ? noPage : yield* command.sandbox.read(command.id, start, 0, "output")
-      const { operation } = call
-      return {
-        ...standing(command ?? { operation, startedAt: Date.now() }, undefined, call),
-        ...summary(page),
-      }
-    }),
+    answer: (_, call) => soFar(call),
   },
 })
 

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import type { CommandId, CommandPage, CommandSpec } from "../../domain/Command.ts"
 import type { OperationId } from "../../domain/Identity.ts"
 import type { SandboxLost } from "../../domain/SandboxError.ts"
+import type { Unavailable } from "../../domain/SessionError.ts"
 import type { Sandbox } from "../../sandbox/Sandbox.ts"
 
 export interface SessionCommand {
@@ -34,7 +35,7 @@ export class SessionCommands {
     sandbox: Sandbox,
     spec: CommandSpec,
     shown: string,
-  ): Effect.Effect<SessionCommand, SandboxLost> {
+  ): Effect.Effect<SessionCommand, SandboxLost | Unavailable> {
     const before = this.commands.get(operation)
     return Effect.uninterruptible(
       Effect.map(

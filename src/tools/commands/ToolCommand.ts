@@ -7,7 +7,7 @@ import type { CommandEnd, CommandPage, CommandSpec, OutputCursor } from "../../d
 import type { OperationId } from "../../domain/Identity.ts"
 import { InvalidArguments } from "../InvalidArguments.ts"
 import { optional, type OwnerCall } from "../Tool.ts"
-import { part } from "./CommandAnswer.ts"
+import { noPage, part, standing, summary } from "./CommandAnswer.ts"
 import type { SessionCommand, SessionCommands } from "./SessionCommands.ts"
 
 export interface Ran {
@@ -59,6 +59,14 @@ export const commandsOf = (call: OwnerCall) => {
     }),
   }
 }
+
+/** How the command of an operation stands that runs, with its output so far: what a tool answers before its end. */
+export const soFar = Effect.fnUntraced(function* (call: OwnerCall) {
+  const command = call.commands.find(call.operation)
+  const page = command === undefined ? noPage : yield* command.sandbox.read(command.id, start, 0, "output")
+  const { operation } = call
+  return { ...standing(command ?? { operation, startedAt: Date.now() }, undefined, call), ...summary(page) }
+})
 
 /** Ends the command of an operation, for `cancel` of a tool: its handler then sees an end that is `Cancelled`. */
 export const cancelCommand = (operation: OperationId, commands: SessionCommands) => {

@@ -1,6 +1,7 @@
 /** Opens a session beside the connection's own. */
 import { Effect, Schema } from "effect"
 import { SessionName } from "../../domain/Session.ts"
+import { Hosts, Network, policyOf } from "../network/PolicyArguments.ts"
 import { edgeTool, optional } from "../Tool.ts"
 
 export const openSession = edgeTool({
@@ -20,6 +21,8 @@ export const openSession = edgeTool({
         description: "The kind of sandbox, of those that the operator offers; the default one otherwise.",
       }),
     ),
+    network: optional(Network),
+    hosts: Hosts,
   }),
   output: Schema.Struct({
     session_id: Schema.String,
@@ -29,8 +32,13 @@ export const openSession = edgeTool({
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   needsNoSession: true,
-  handler: Effect.fn("tools.open_session")(function* ({ name, template }, { principal, directory }) {
-    const session = yield* directory.open(principal, name, "unnamed", template)
+  handler: Effect.fn("tools.open_session")(function* (
+    { name, template, network, hosts },
+    { principal, directory },
+  ) {
+    const preset = network ?? (hosts === undefined ? undefined : ("none" as const))
+    const policy = preset === undefined ? undefined : yield* policyOf(preset, hosts)
+    const session = yield* directory.open(principal, name, "unnamed", template, policy)
     return {
       session_id: session.id,
       name: session.name,

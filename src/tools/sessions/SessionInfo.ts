@@ -1,12 +1,13 @@
 /** What a session is, where it lives, and what it is bounded by. */
 import { Effect, Schema } from "effect"
+import { networkAnswer, networkOf } from "../network/PolicyArguments.ts"
 import { CheckpointState, ownerTool } from "../Tool.ts"
 
 export const sessionInfo = ownerTool({
   name: "session_info",
   title: "Session information",
   description:
-    "Describe the session: its id and name, the node that owns it, how durable its files are, and its limits.",
+    "Describe the session: its id and name, the node that owns it, how durable its files are, what it may reach outside, and its limits.",
   input: Schema.Struct({}),
   output: Schema.Struct({
     session_id: Schema.String,
@@ -21,6 +22,7 @@ export const sessionInfo = ownerTool({
         "the same machine (`node`). `none`: files die with the node that owns the session.",
     }),
     checkpoint: CheckpointState,
+    network: networkAnswer,
     limits: Schema.Struct({
       memory_bytes: Schema.Number,
       workspace_bytes: Schema.Number,
@@ -37,7 +39,7 @@ export const sessionInfo = ownerTool({
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   changes: false,
-  handler: (_, { checkpoint, durability, session, ownerNode, edgeNode, limits, template }) =>
+  handler: (_, { checkpoint, durability, network, session, ownerNode, edgeNode, limits, template }) =>
     Effect.succeed({
       session_id: session.id,
       name: session.name,
@@ -47,6 +49,7 @@ export const sessionInfo = ownerTool({
       edge_node: edgeNode,
       durability,
       checkpoint: checkpoint(),
+      network: networkOf(network),
       limits: {
         memory_bytes: template.memory,
         workspace_bytes: template.workspace,

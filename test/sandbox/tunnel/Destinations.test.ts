@@ -1,0 +1,63 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { subnets } from "../../../src/sandbox/tunnel/Addresses.ts"
+import { refusalOf } from "../../../src/sandbox/tunnel/Destinations.ts"
+import { sharing } from "../../../src/sandbox/tunnel/Outside.ts"
+
+const list = (...texts: ReadonlyArray<string>) => subnets(texts)!
+
+describe("Destinations", () => {
+  const refusal = refusalOf({
+    exceptions: list("127.0.0.0/8", "10.1.0.0/16", "192.0.2.0/24"),
+    ports: [8080, 34431],
+    own: () => list("10.1.0.1", "8.8.4.4"),
+    services: () => [{ what: "this cluster's Postgres", list: list("10.1.0.9", "8.8.8.8"), port: 5432 }],
+  })
+
+  it("lead to the internet and to what the operator excepts", () => {
+    for (const address of ["1.1.1.1", "10.1.0.5", "127.0.0.1", "192.0.2.80", "2606:4700::1"])
+      assert.isUndefined(refusal(address, 443), address)
+    assert.strictEqual(refusal("10.2.0.1", 443), "private")
+    assert.strictEqual(refusal("198.51.100.1", 443), "reserved")
+    assert.strictEqual(refusal("::ffff:10.1.0.5", 443), "an IPv4 address in IPv6")
+  })
+
+  it("do not lead to the node and its Postgres: an exception opens other ports of theirs, and never their own", () => {
+    assert.strictEqual(refusal("8.8.4.4", 443), "this node itself")
+    assert.strictEqual(refusal("8.8.8.8", 443), "this cluster's Postgres")
+    assert.isUndefined(refusal("10.1.0.1", 443))
+    assert.isUndefined(refusal("10.1.0.9", 443))
+    for (const address of ["127.0.0.1", "10.1.0.1"])
+      for (const port of [8080, 34431]) assert.strictEqual(refusal(address, port), "this node itself")
+    assert.strictEqual(refusal("10.1.0.9", 5432), "this cluster's Postgres")
+    assert.isUndefined(refusal("10.1.0.5", 8080))
+  })
+})
+
+describe("Outside", () => {
+  it.live("looks a name up once for all who ask at a time, and two names at a time", () =>
+    Effect.promise(async () => {
+      const asked: Array<string> = []
+      const ends: Array<() => void> = []
+      const look = sharing((host) => {
+        asked.push(host)
+        return new Promise((resolve, reject) =>
+          ends.push(() => (host === "bad" ? reject(new Error(host)) : resolve([host]))),
+        )
+      })
+      const all = ["a", "a", "bad", "c", "a"].map((host) => look(host).catch(() => ["none"]))
+      assert.deepStrictEqual(asked, ["a", "bad"])
+      ends.shift()?.()
+      assert.deepStrictEqual(await all[0], ["a"])
+      ends.shift()?.()
+      assert.deepStrictEqual(await all[2], ["none"])
+      assert.deepStrictEqual(asked, ["a", "bad", "c"])
+      ends.shift()?.()
+      assert.deepStrictEqual(await Promise.all(all), [["a"], ["a"], ["none"], ["c"], ["a"]])
+      const again = look("a")
+      assert.deepStrictEqual(asked, ["a", "bad", "c", "a"])
+      ends.shift()?.()
+      assert.deepStrictEqual(await again, ["a"])
+    }),
+  )
+})
