@@ -166,7 +166,9 @@ export class Assembly {
 
   /** A piece is whole. */
   private close(file: OpenFile) {
-    const data = file.buffer.subarray(0, file.filled)
+    const filled = file.buffer.subarray(0, file.filled)
+    // One that says that it is larger than it is takes no more than it has.
+    const data = filled.length < file.buffer.length - 1 ? Buffer.from(filled) : filled
     file.filled = 0
     if (data.length === pieceSize && isZero(data)) return this.name(file, null)
     const hash = PieceHash.make(createHash("sha256").update(data).digest("hex"), { disableValidation: true })

@@ -15,7 +15,8 @@ export const compaction = Effect.gen(function* () {
   yield* sql`
     CREATE FUNCTION note_piece_gone() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
-        UPDATE pack SET checked = false WHERE id = OLD.pack AND checked;
+        -- Pieces go where packs are looked at, by one at a time; they move at any time.
+        UPDATE pack SET checked = false WHERE id = OLD.pack AND (checked OR TG_OP = 'UPDATE');
         RETURN NULL;
       END
     $$`
