@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
-export interface Mount {
+interface Mount {
   readonly folder: string
   /** Takes the last byte of it. */
   readonly fill: Effect.Effect<void>
