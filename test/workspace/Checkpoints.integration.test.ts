@@ -1,7 +1,7 @@
 /** Checkpoints of an agent's files, with real folders and a real Postgres, and no container between them. */
 import { SqlClient } from "@effect/sql"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import {
   appendFileSync,
@@ -11,6 +11,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -379,6 +380,23 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
         const postgres = yield* Effect.flip(Effect.scoped(Layer.build(Layer.fresh(PostgresPacks.layer))))
         assert.include(String(postgres), "this cluster's files are in a folder")
         yield* open(first)
+        assert.deepStrictEqual(readdirSync(first), ["codegen-mcp-store"])
+      }),
+    )
+
+    it.scoped("loses with a pack what a node that died had written of it", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`UPDATE cluster SET store = NULL`
+        const path = yield* folder
+        const { put, remove } = Context.get(
+          yield* Layer.build(Layer.fresh(DirectoryPacks.layer(path))),
+          PackStore,
+        )
+        yield* put("p_ab", Buffer.from("whole"))
+        writeFileSync(join(path, "ab", "p_cdab.half"), "ha")
+        yield* remove(["p_ab", "p_cdab"])
+        assert.deepStrictEqual(readdirSync(join(path, "ab")), [])
       }),
     )
   },
