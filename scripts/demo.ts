@@ -9,7 +9,9 @@ const usage = `Usage: scripts/demo [options]
 
 Starts three nodes on a database that is thrown away. An MCP client plays an agent there: it writes a Python
 project whose tests fail, runs them, reads the failure, corrects the file, and runs them again; then the same
-with a Node project. Nothing stays. Ends with code 0 when both projects were red and are green.
+with a Node project. Then it uploads a third one, runs its checks, edits, repeats what failed, installs a
+package (where the registries can be reached), saves an artifact, leaves, and comes back by its session's name.
+Nothing stays. Ends with code 0 when the projects were red and are green.
 
   --no-install   install no system package
   --help         show this
