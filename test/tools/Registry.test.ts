@@ -53,7 +53,7 @@ describe("Registry", () => {
       for (const name of ["file", "constructor"]) {
         assert.strictEqual(
           yield* refusalOf({ TOOLSETS: `files,${name}` }),
-          `TOOLSETS: there is no toolset ${name}; there are commands, files, code, tests, checks, sessions. See codegen-mcp --help.`,
+          `TOOLSETS: there is no toolset ${name}; there are commands, files, git, code, tests, checks, network, artifacts, sessions. See codegen-mcp --help.`,
         )
       }
     }),

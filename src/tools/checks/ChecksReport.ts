@@ -31,6 +31,11 @@ export const checksAnswer = {
       output: Schema.optional(Schema.String.annotations({ description: "Its end." })),
     }),
   ),
+  report_artifact: Schema.optional(
+    Schema.String.annotations({
+      description: "All of it, uncut, for get_artifact; absent where it could not be kept.",
+    }),
+  ),
 }
 
 /** All that a run of checks came to. */
@@ -41,7 +46,11 @@ export interface Checks {
 
 export const nothingYet = { from: "project" as const, steps: [] }
 
-export const answerOf = ({ from, steps }: Checks, { checkpoint, operation }: OwnerCall) => {
+export const answerOf = (
+  { from, steps }: Checks,
+  { checkpoint, operation }: OwnerCall,
+  report: string | undefined,
+) => {
   const end = steps.find(({ status }) => status === "timed_out" || status === "cancelled")?.status
   return {
     operation_id: operation,
@@ -50,6 +59,7 @@ export const answerOf = ({ from, steps }: Checks, { checkpoint, operation }: Own
     verdict: wholeVerdict(steps),
     from,
     steps: shownSteps(steps),
+    ...(report === undefined ? {} : { report_artifact: report }),
     checkpoint: checkpoint(),
   }
 }

@@ -7,6 +7,7 @@ import { answerOf, type Checks, checksAnswer, nothingYet } from "./ChecksReport.
 import { checking, checkInput, folderOf } from "./CheckTool.ts"
 import { readFile } from "./CodegenFile.ts"
 import { type BuiltIn, builtIn, type Step } from "./Step.ts"
+import { saved } from "./SavedReport.ts"
 import { runSteps } from "./StepRun.ts"
 
 export const runChecks = ownerTool({
@@ -44,7 +45,7 @@ export const runChecks = ownerTool({
     })
     if (steps.every(({ status }) => status === "skipped")) return yield* new NoChecks({ folder })
     const checks: Checks = { from: file === undefined ? "project" : ".codegen.yml", steps }
-    return answerOf(checks, call)
+    return answerOf(checks, call, yield* saved(checks, call))
   }),
 })
 

@@ -1,14 +1,17 @@
 /** Checkers of this repository, and pytest of the default image, on small projects with known faults. */
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
 import { execFileSync } from "node:child_process"
 import { join } from "node:path"
 import { failureOf } from "../../../src/domain/Failure.ts"
+import { ObjectId } from "../../../src/domain/Identity.ts"
 import type { Sandbox } from "../../../src/sandbox/Sandbox.ts"
 import { format } from "../../../src/tools/checks/Format.ts"
 import { lint } from "../../../src/tools/checks/Lint.ts"
 import { runChecks } from "../../../src/tools/checks/RunChecks.ts"
 import { typecheck } from "../../../src/tools/checks/Typecheck.ts"
+import type { StoredObject } from "../../../src/workspace/ObjectRows.ts"
+import type { Objects } from "../../../src/workspace/Objects.ts"
 import * as FakeSandbox from "../../support/FakeSandbox.ts"
 import { output, SharedSandbox } from "../../support/SharedSandbox.ts"
 
@@ -63,7 +66,24 @@ const write = (sandbox: Sandbox, folder: string, files: Readonly<Record<string, 
     { discard: true },
   )
 
-const callOf = (sandbox: Sandbox) => FakeSandbox.call(Effect.succeed(sandbox))
+/** Artifacts that are kept nowhere but here, the newest first. */
+const kept: Array<{ readonly object: StoredObject; readonly content: string }> = []
+const objects: Objects["Type"] = {
+  ...FakeSandbox.noObjects,
+  save: (asked, source) =>
+    Effect.map(Stream.runCollect(source), (pieces) => {
+      const { epoch: _, ...given } = asked
+      const content = Buffer.concat([...pieces]).toString()
+      const id = ObjectId.make(`a_${String(kept.length).padStart(32, "0")}`)
+      const facts = { size: content.length, sha256: "", createdAt: 0, expiresAt: null, isSessionOpen: true }
+      const object = { ...given, ...facts, id }
+      kept.unshift({ object, content })
+      return object
+    }),
+  list: () => Effect.succeed(kept.map(({ object }) => object)),
+}
+
+const callOf = (sandbox: Sandbox) => ({ ...FakeSandbox.call(Effect.succeed(sandbox)), objects })
 
 const places = ({
   findings,
@@ -139,6 +159,14 @@ layer(Checked.layer, { excludeTestServices: true })("Checks", (it) => {
       assert.deepInclude(tested?.tests?.counts, { passed: 0, failed: 1 })
       assert.strictEqual(tested?.tests?.failures[0]?.id, "test_sum.py::test_sum")
       assert.deepStrictEqual([all.passed, all.status, all.from], [false, "finished", "project"])
+      const [report] = kept
+      assert.deepStrictEqual(all.report_artifact, report?.object.id)
+      assert.deepStrictEqual([report?.object.name, report?.object.mime], ["checks.json", "application/json"])
+      const { steps } = JSON.parse(report?.content ?? "") as { readonly steps: typeof all.steps }
+      assert.deepStrictEqual(
+        steps.map(({ name, status }) => [name, status]),
+        all.steps.map(({ name, status }) => [name, status]),
+      )
     }),
   )
 

@@ -103,7 +103,7 @@ describe("Reports of checks", () => {
           }),
     })
     const steps = Array.from({ length: 20 }, (_, index) => step(index))
-    const answer = checksAnswerOf({ from: ".codegen.yml", steps }, call)
+    const answer = checksAnswerOf({ from: ".codegen.yml", steps }, call, undefined)
     assert.isBelow(JSON.stringify(answer).length, 40_000)
     for (const [index, shown] of answer.steps.entries()) {
       const { checks, output } = shown as {
@@ -122,6 +122,7 @@ describe("Reports of checks", () => {
         ],
       },
       call,
+      undefined,
     )
     assert.strictEqual(one.verdict, "FAILED at a: b passed; a failed")
     assert.isAbove((one.steps[0] as { readonly output?: string }).output?.length ?? 0, 3900)
