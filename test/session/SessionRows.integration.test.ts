@@ -44,6 +44,7 @@ layer(TestNode.database(), { excludeTestServices: true, timeout: "60 seconds" })
           head: null,
           lost: false,
           continued: true,
+          network: null,
         } as never)
         assert.strictEqual((yield* claim(id, held(1), [])).epoch, 2)
         assert.deepInclude(yield* SessionTable.row(id), { epoch: 2, node, incarnation })

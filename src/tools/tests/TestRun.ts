@@ -73,7 +73,8 @@ export const runTests = Effect.fnUntraced(function* (
     {
       argv: ["/bin/sh", "-c", `mkdir -p "$1"\n${lines}`, "sh", own, ...args],
       cwd: folder,
-      env: { NO_COLOR: "1" },
+      // Python takes a module that it has cached for current where its source was changed within a second, and is as long.
+      env: { NO_COLOR: "1", PYTHONDONTWRITEBYTECODE: "1" },
       stdin: "none",
       tty: false,
       timeoutMs: request.timeoutMs,
