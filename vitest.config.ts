@@ -14,6 +14,9 @@ const runners = "test/runners/**/*.test.ts"
 /** Files of one process, one after another. */
 const inTurn = { pool: "forks", poolOptions: { forks: { singleFork: true } } } as const
 
+/** Two at a time: each has a cluster of its own, and waits for most of its time. */
+const inPairs = { pool: "forks", poolOptions: { forks: { minForks: 1, maxForks: 2 } } } as const
+
 const limit = (seconds: number) => ({
   testTimeout: seconds * 1000,
   hookTimeout: seconds * 1000,
@@ -44,7 +47,7 @@ export default defineConfig({
         },
       },
       {
-        test: { name: "cluster", include: [cluster], sequence: { groupOrder: 2 }, ...inTurn, ...limit(120) },
+        test: { name: "cluster", include: [cluster], sequence: { groupOrder: 2 }, ...inPairs, ...limit(120) },
       },
       {
         test: { name: "runners", include: [runners], sequence: { groupOrder: 3 }, ...inTurn, ...limit(120) },
