@@ -14,9 +14,6 @@ const runners = "test/runners/**/*.test.ts"
 /** Files of one process, one after another. */
 const inTurn = { pool: "forks", poolOptions: { forks: { singleFork: true } } } as const
 
-/** Two at a time: each has a cluster of its own, and waits for most of its time. */
-const inPairs = { pool: "forks", poolOptions: { forks: { minForks: 1, maxForks: 2 } } } as const
-
 const limit = (seconds: number) => ({
   testTimeout: seconds * 1000,
   hookTimeout: seconds * 1000,
@@ -25,6 +22,9 @@ const limit = (seconds: number) => ({
 
 export default defineConfig({
   test: {
+    // Of the cluster tier: each file has a cluster of its own, and waits for most of its time.
+    pool: "forks",
+    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     coverage: { provider: "v8", include: ["src/**"], reportsDirectory: "coverage" },
     projects: [
       {
@@ -47,7 +47,13 @@ export default defineConfig({
         },
       },
       {
-        test: { name: "cluster", include: [cluster], sequence: { groupOrder: 2 }, ...inPairs, ...limit(120) },
+        test: {
+          name: "cluster",
+          include: [cluster],
+          sequence: { groupOrder: 2 },
+          pool: "forks",
+          ...limit(120),
+        },
       },
       {
         test: { name: "runners", include: [runners], sequence: { groupOrder: 3 }, ...inTurn, ...limit(120) },

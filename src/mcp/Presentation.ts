@@ -101,12 +101,9 @@ export const renamed = (result: CallToolResult, names: ToolNames): CallToolResul
   const { structuredContent, content } = result
   const said = structuredContent ?? (content[0]?.type === "text" ? parsed(content[0].text) : {})
   const own = structuredContent === undefined ? failureWords : answerWords
-  const changed = Object.fromEntries(
-    Object.entries(said).map(([key, value]) => [
-      key,
-      own.has(key) && typeof value === "string" ? names.inText(value) : value,
-    ]),
-  )
+  const changed = JSON.parse(JSON.stringify(said), (key, value: unknown) =>
+    own.has(key) && typeof value === "string" ? names.inText(value) : value,
+  ) as Record<string, unknown>
   const before = JSON.stringify(said)
   return {
     ...result,

@@ -24,11 +24,11 @@ Language: ${language ?? "choose the one that fits best"}.
 
 1. Look at what is there (session_info, list_files). Python 3 with pytest, Node with npm, git and build tools are installed; the network is what set_network_policy allows, none at first.
 2. Write the smallest version with write_file, and one test that fails without it.
-3. Run the test with exec. Read stdout, stderr and exit_code; correct and repeat until it passes.
-4. Add one behaviour at a time, its test first. Keep files small; commit with git after each step that is green.
+3. Run it with run_tests. Read the failure; correct with edit_file and repeat until it passes.
+4. Add one behaviour at a time, its test first. Keep files small; commit with git_commit after each step that is green.
 5. End with a summary: what it does, how to run it, how to run its tests, what is missing.
 
-A command that takes longer than 20 s answers \`status: running\`: go on with read_output and its operation_id.`,
+A command that takes longer than 20 s answers \`status: running\`: go on with get_result, or read_output, and its operation_id.`,
   },
   {
     prompt: {
@@ -48,10 +48,10 @@ A command that takes longer than 20 s answers \`status: running\`: go on with re
 
 Command: ${command}${hint === undefined ? "" : `\nKnown: ${hint}`}
 
-1. Run it with exec, and quote the first failure: test, file, line, expected and actual.
+1. Run it (run_tests; exec for another command), and quote the first failure: test, file, line, expected and actual.
 2. Read the code under test and the test (read_file). Say in one sentence what is wrong, and how you know.
 3. Make the smallest change that corrects the cause. Change the test only where it asks for the wrong thing, and say so.
-4. Run the one test, then all of them. Where another one breaks, the first change was not right: think again.
+4. Run the one test (run_failed_tests), then all of them. Where another one breaks, the first change was not right: think again.
 5. End with the cause, the change, and the command that shows that all tests pass.`,
   },
   {
@@ -63,8 +63,8 @@ Command: ${command}${hint === undefined ? "" : `\nKnown: ${hint}`}
     },
     text: ({ base }) => `Review the change in /workspace against ${base ?? "HEAD"}.
 
-1. Run \`git status --short\` and \`git diff ${base ?? "HEAD"}\` with exec; read the files around what changed.
-2. Run the project's tests and linters, if there are any.
+1. Look with git_status, and with git_diff from ${base ?? "HEAD"}; read the files around what changed.
+2. Run run_checks: the project's tests and linters, if there are any.
 3. Look for: what breaks callers, unhandled failures, races, input that is not checked, tests that cannot fail, dead code, names that mislead.
 4. Try each suspicion out in the sandbox before you report it: a short script or a test that shows it.
 5. Report by weight. For each: file and line, what goes wrong with which input, and the smallest correction. Say what you tried that was fine.`,

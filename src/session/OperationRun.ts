@@ -43,6 +43,7 @@ export interface OperationContext {
 
 /** Failures before anything ran: the caller may repeat the call, also under the same id. */
 const nothingRan = new Set([
+  "network_needed",
   "workspace_lost",
   "capacity",
   "invalid_arguments",

@@ -28,7 +28,7 @@ export const runChecks = ownerTool({
     keep_going: optional(Schema.Boolean.annotations({ description: "Go on after a step that failed." })),
   }),
   output: Schema.Struct(checksAnswer),
-  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   ...checking(nothingYet),
   handler: Effect.fnUntraced(function* ({ cwd = ".", install = false, keep_going, timeout_ms }, call) {
     const deadline = (yield* timeoutOf(timeout_ms, call.limits)) + (yield* Monotonic.milliseconds)

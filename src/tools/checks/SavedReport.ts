@@ -13,12 +13,12 @@ export const saved = Effect.fnUntraced(
         epoch: session.epoch,
         kind: "artifact",
         name,
-        mime: "application/json",
+        mime,
       },
       Stream.make(Buffer.from(JSON.stringify(checks))),
     )
     const reports = (yield* objects.list(principal, looks)).filter(
-      (other) => other.name === name && other.session === session.id,
+      (other) => other.mime === mime && other.session === session.id,
     )
     yield* Effect.forEach(reports.slice(most), (old) => objects.remove(principal, old.id), { discard: true })
     return id
@@ -29,6 +29,9 @@ export const saved = Effect.fnUntraced(
 )
 
 const name = "checks.json"
+
+/** By which they are told from what a caller saves. */
+const mime = "application/vnd.codegen-mcp.checks+json"
 
 /** Reports of one session, so that they leave room for what its caller saves. */
 const most = 10

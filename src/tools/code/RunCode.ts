@@ -38,7 +38,7 @@ export const runCode = ownerTool({
       Schema.Number.annotations({ description: "Files beside those; see list_files." }),
     ),
   }),
-  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   changes: true,
   stateOf: ({ status }) => (status === "timed_out" || status === "cancelled" ? status : "succeeded"),
   handler: Effect.fnUntraced(function* ({ code, cwd = ".", language, stdin, timeout_ms }, call) {

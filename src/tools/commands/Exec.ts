@@ -61,7 +61,7 @@ export const exec = ownerTool({
       description: "The middle of the output is left out; read_output gives all that is kept.",
     }),
   }),
-  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   changes: true,
   stateOf: ({ status }) => (status === "timed_out" || status === "cancelled" ? status : "succeeded"),
   handler: Effect.fnUntraced(function* (input, call) {

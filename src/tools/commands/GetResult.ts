@@ -35,6 +35,8 @@ export const getResult = ownerTool({
     if (Option.isNone(waited)) return { operation_id, status: "running" as const }
     const outcome = waited.value
     if (outcome === undefined) return yield* new NoSuchOperation({ operation: operation_id })
+    const shown = outcome._tag === "Answered" ? (outcome.content ?? []) : []
+    for (const part of shown) if (part.type === "image") call.show(part)
     return outcome._tag === "Answered"
       ? { operation_id, status: outcome.state, result: outcome.output as Readonly<Record<string, unknown>> }
       : { operation_id, status: outcome.state, failure: outcome.failure }

@@ -8,7 +8,7 @@ export const listCommands = ownerTool({
   name: "list_commands",
   title: "List commands",
   description:
-    "List the commands that exec started in this session: all that run, and the last ones that ended, whose output " +
+    "List the commands that calls started in this session: all that run, and the last ones that ended, whose output " +
     "read_output still has.",
   input: Schema.Struct({}),
   output: Schema.Struct({

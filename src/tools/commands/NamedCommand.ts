@@ -7,7 +7,7 @@ import type { SessionCommand } from "./SessionCommands.ts"
 import type { OwnerCall } from "../Tool.ts"
 
 export const CommandOperation = OperationId.annotations({
-  description: "The `operation_id` that exec answered with.",
+  description: "The `operation_id` of the answer of the call that started it.",
 })
 
 /** The operation started no command in this session. */

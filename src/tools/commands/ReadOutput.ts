@@ -12,7 +12,7 @@ export const readOutput = ownerTool({
   name: "read_output",
   title: "Read a command's output",
   description:
-    "Read what a command that exec started has written, from the cursors of the last answer on; from its beginning " +
+    "Read what the command of a call has written, from the cursors of the last answer on; from its beginning " +
     "without them. Waits up to `wait_ms` for something new or for the end. Call again while `status` is `running`, " +
     "or `more` is true.",
   input: Schema.Struct({

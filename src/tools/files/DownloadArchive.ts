@@ -43,7 +43,7 @@ export const downloadArchive = ownerTool({
     excluded: Schema.Array(Schema.String),
     content: Schema.optional(Schema.String.annotations({ description: "The archive in base64." })),
   }),
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   changes: false,
   handler: Effect.fnUntraced(function* ({ path = ".", format = "tar.gz", exclude = excluded }, call) {
     const { base, objects, principal, sandbox, session } = call

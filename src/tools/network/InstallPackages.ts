@@ -103,7 +103,8 @@ const planOf = Effect.fnUntraced(function* (input: Input, { files }: Sandbox, cw
   const plan: Array<Argv> = []
   const withPip = Effect.fnUntraced(function* (what: ReadonlyArray<string>) {
     if (!(yield* Effect.isSuccess(files.stat(`${venv}/pyvenv.cfg`))))
-      plan.push(["python3", "-m", "venv", venv])
+      // What the image has, pytest above all, is there too.
+      plan.push(["python3", "-m", "venv", "--system-site-packages", venv])
     plan.push([`${venv}/bin/python`, "-m", "pip", "install", "--no-input", "--progress-bar", "off", ...what])
   })
   const npm = (...what: ReadonlyArray<string>) => plan.push(["npm", ...what, "--no-audit", "--no-fund"])

@@ -9,7 +9,8 @@ export const openSession = edgeTool({
   title: "Open a session",
   description:
     "Open a session with a workspace of its own, and use it by passing its `session_id` to other tools. " +
-    "With a `name` the session of that name is found again, or made.",
+    "With a `name` the session of that name is found again, or made. `network` and `hosts` count for a new one; " +
+    "set_network_policy changes them later.",
   input: Schema.Struct({
     name: optional(
       SessionName.annotations({

@@ -54,7 +54,7 @@ const running = ({ checkpoint, operation, commands }: OwnerCall) => {
 
 export const testTool = {
   output,
-  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   changes: true,
   stateOf: ({ status }: typeof output.Type) =>
     status === "timed_out" || status === "cancelled" ? status : ("succeeded" as const),

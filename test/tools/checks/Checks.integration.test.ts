@@ -161,7 +161,10 @@ layer(Checked.layer, { excludeTestServices: true })("Checks", (it) => {
       assert.deepStrictEqual([all.passed, all.status, all.from], [false, "finished", "project"])
       const [report] = kept
       assert.deepStrictEqual(all.report_artifact, report?.object.id)
-      assert.deepStrictEqual([report?.object.name, report?.object.mime], ["checks.json", "application/json"])
+      assert.deepStrictEqual(
+        [report?.object.name, report?.object.mime],
+        ["checks.json", "application/vnd.codegen-mcp.checks+json"],
+      )
       const { steps } = JSON.parse(report?.content ?? "") as { readonly steps: typeof all.steps }
       assert.deepStrictEqual(
         steps.map(({ name, status }) => [name, status]),

@@ -176,7 +176,7 @@ describe("tools of the network", () => {
       Effect.gen(function* () {
         const first = yield* installed({ manager: "pip", packages: ["six==1.16.0"] })
         assert.deepStrictEqual(first.argvs, [
-          ["python3", "-m", "venv", "/workspace/.venv"],
+          ["python3", "-m", "venv", "--system-site-packages", "/workspace/.venv"],
           [...pip, "six==1.16.0"],
         ])
         assert.lengthOf(first.answer.steps, 2)
