@@ -6,7 +6,7 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest, NodeStream } from "@effect/platform-node"
 import { Effect, Schema, Stream } from "effect"
 import { explained, type Explained, failureOf } from "../domain/Failure.ts"
-import { OperationId } from "../domain/Identity.ts"
+import { OperationId, type Principal } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { TransferTooLarge } from "../domain/ObjectError.ts"
 import type { Claims } from "../domain/SignedUrl.ts"
@@ -15,7 +15,9 @@ import { unpackUpload } from "../tools/files/UploadArchive.ts"
 import { Objects, type StoredObject } from "../workspace/Objects.ts"
 import { filesPath, SignedUrls } from "../workspace/SignedUrls.ts"
 import type { Admission } from "./Admission.ts"
+import { Counts } from "./Counts.ts"
 import { rangeOf } from "./Range.ts"
+import { refuse } from "./Refusal.ts"
 
 /** Makes the handler of all below `/files/`. */
 export const make = Effect.fnUntraced(function* (admission: Admission) {
@@ -23,6 +25,33 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
   const objects = yield* Objects
   const sessions = yield* Sessions
   const { node } = yield* NodeIdentity
+
+  /** Uploads that come in here. What one that breaks off has brought stays for a while, so that few come at a time. */
+  const receiving = new Set<string>()
+  const senders = new Counts<Principal>()
+  const receive = (object: string, principal: Principal) =>
+    Effect.acquireRelease(
+      Effect.suspend(() =>
+        receiving.has(object) || senders.of(principal) >= maxUploads
+          ? refuse(
+              429,
+              -32000,
+              `An upload by this URL, or ${maxUploads} others, are on their way. Wait for their end.`,
+              {
+                "retry-after": "1",
+              },
+            )
+          : Effect.sync(() => {
+              receiving.add(object)
+              senders.add(principal)
+            }),
+      ),
+      () =>
+        Effect.sync(() => {
+          receiving.delete(object)
+          senders.remove(principal)
+        }),
+    )
 
   const download = Effect.fnUntraced(function* (
     request: HttpServerRequest.HttpServerRequest,
@@ -73,6 +102,7 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
     const { object, session } = claims
     const principal = yield* objects.receiver(claims)
     yield* admission.request(principal)
+    yield* receive(object, principal)
     if (Number(request.headers["content-length"] ?? 0) > objects.limit) {
       return yield* new TransferTooLarge({ limit: objects.limit })
     }
@@ -128,6 +158,9 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
     Effect.withSpan("Files.serve"),
   )
 })
+
+/** Of one principal at one node, at a time. */
+const maxUploads = 4
 
 /** The client ended, or was too slow. */
 class CutOff extends Schema.TaggedError<CutOff>()("CutOff", {}) {

@@ -82,10 +82,12 @@ export const refusalOf =
     const kind = kindOf(address)
     const isOwn = kind === "loopback" || isIn(own(), address)
     if (isOwn && ports.includes(port)) return "this node itself"
-    const service = services().find(({ list }) => isIn(list, address))
-    if (service?.port === port) return service.what
+    // Several may stand at one address.
+    const here = services().filter(({ list }) => isIn(list, address))
+    const exact = here.find((service) => service.port === port)
+    if (exact !== undefined) return exact.what
     if (isIn(exceptions, address)) return undefined
-    return kind ?? (isOwn ? "this node itself" : service?.what)
+    return kind ?? (isOwn ? "this node itself" : here[0]?.what)
   }
 
 const ownAddresses = () =>

@@ -1,6 +1,7 @@
 /** What a checker wrote, and how findings are read from it, also where its middle was not kept. */
-import { Option, Schema } from "effect"
+import { Option, type Schema } from "effect"
 import type { OutputPiece } from "../../domain/Command.ts"
+import { objectsBy } from "../JsonObject.ts"
 
 export interface Written {
   /** All of it, or what came before the gap. */
@@ -47,8 +48,8 @@ export const paragraphs = (output: Written) => {
 
 /** What lines of JSON say that fit; others are something else. */
 export const jsonLines = <A, I>(output: Written, schema: Schema.Schema<A, I>): ReadonlyArray<A> => {
-  const decode = Schema.decodeUnknownOption(Schema.parseJson(schema))
-  return lines(output).flatMap((line) => (line.startsWith("{") ? Option.toArray(decode(line)) : []))
+  const decode = objectsBy(schema)
+  return lines(output).flatMap((line) => Option.toArray(decode(line.trimEnd())))
 }
 
 /**
@@ -60,7 +61,7 @@ export const jsonElements = <A, I>(
   schema: Schema.Schema<A, I>,
   key?: string,
 ): ReadonlyArray<A> => {
-  const decode = Schema.decodeUnknownOption(Schema.parseJson(schema))
+  const decode = objectsBy(schema)
   const at = key === undefined ? 0 : head.search(new RegExp(`"${key}"\\s*:\\s*\\[`))
   const begin = at < 0 ? -1 : head.indexOf("[", at)
   return begin < 0 ? [] : objects(head, begin + 1).flatMap((text) => Option.toArray(decode(text)))

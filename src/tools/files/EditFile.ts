@@ -1,6 +1,7 @@
 /** Replaces exact texts in one file. */
 import { Effect, Either, Schema } from "effect"
 import { FileError } from "../../domain/SandboxError.ts"
+import { InvalidArguments } from "../InvalidArguments.ts"
 import { absolute, CheckpointState, optional, ownerTool, WorkspacePath } from "../Tool.ts"
 import { type Problem, replaced, replacements, sizeAfter } from "./Edits.ts"
 import { unifiedDiff } from "./UnifiedDiff.ts"
@@ -9,6 +10,9 @@ import { unifiedDiff } from "./UnifiedDiff.ts"
 const diffLimit = 20_000
 
 const maxEdits = 100
+
+/** Bytes that are looked through for all texts of one call. */
+const maxLooked = 128 * 1024 * 1024
 
 export const editFile = ownerTool({
   name: "edit_file",
@@ -43,6 +47,11 @@ export const editFile = ownerTool({
     const edit = Effect.gen(function* () {
       const { data, size } = yield* files.read(absolute(path), 0, limits.file)
       if (size > data.length) return yield* new FileError({ path, reason: "too_large" })
+      if (size * edits.length > maxLooked) {
+        return yield* new InvalidArguments({
+          problem: `${path} is too large for ${edits.length} edits at once: make up to ${Math.max(1, Math.floor(maxLooked / size))} a call.`,
+        })
+      }
       const file = Buffer.from(data.buffer, data.byteOffset, data.length)
       const found = replacements(file, edits)
       if (Either.isLeft(found)) return yield* new EditRefused({ path, problems: found.left })

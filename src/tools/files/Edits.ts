@@ -31,6 +31,9 @@ export interface Problem {
 /** Places that one edit may replace. */
 const maxMatches = 100_000
 
+/** Texts whose nearest place is looked for, which costs much. */
+const maxNearest = 4
+
 /** Lines that are named of a text that stands there several times. */
 const maxNamed = 10
 
@@ -50,7 +53,7 @@ export const replacements = (
     } else if (offsets.length === 0) {
       problems.push({
         code: "text_not_found",
-        text: `${name}old_text is not in the file.${nearest(file, old_text)}`,
+        text: `${name}old_text is not in the file.${problems.length < maxNearest ? nearest(file, old_text) : ""}`,
       })
     } else if (offsets.length > maxMatches) {
       problems.push({
@@ -107,6 +110,8 @@ class View {
   private readonly file: Buffer
   /** Without the carriage returns of its line ends; the file itself where it has none. */
   private readonly plain: Buffer
+  /** A place, and the line feed that is the next one from there on. */
+  private known = { since: Infinity, at: -1 }
 
   constructor(file: Buffer) {
     this.file = file
@@ -143,9 +148,17 @@ class View {
   /** Whether the first line that ends in a place, or behind it, ends in CRLF; at the end of the file the one before. */
   private endsInReturn(from: number, to: number) {
     const inside = this.file.subarray(from, to).indexOf(newline)
-    const after = inside < 0 ? this.file.indexOf(newline, to) : from + inside
+    const after = inside < 0 ? this.nextEnd(to) : from + inside
     const end = after < 0 ? this.file.lastIndexOf(newline) : after
     return end > 0 && this.file[end - 1] === carriageReturn
+  }
+
+  /** The next line feed; looked for once on each line, however many places are asked for. */
+  private nextEnd(from: number) {
+    const { at, since } = this.known
+    if (from < since || (at >= 0 && from > at))
+      this.known = { since: from, at: this.file.indexOf(newline, from) }
+    return this.known.at
   }
 
   /** Ascending offsets in `plain` as offsets in the file; one between the bytes of a line end is before both. */

@@ -13,9 +13,16 @@ export const patched = (file: Buffer, hunks: ReadonlyArray<Hunk>): Either.Either
   const pieces: Array<Buffer> = []
   /** The offset, and the lines, that are done. */
   let [done, lines, shift] = [0, 0, 0]
+  let searched = 0
   for (const { at, before, rows } of hunks) {
     const [old, fresh] = [bytesOf(rows, "+", fit), bytesOf(rows, "-", fit)]
     const expected = offsetOf(file, done, before + shift - lines)
+    if (!standsAt(file, expected, old)) searched += file.length - done
+    if (searched > maxSearched) {
+      return Either.left(
+        `The hunk at line ${at} of the patch, and many before it, do not stand where they say: give the lines that the file has now.`,
+      )
+    }
     const place = placeOf(file, done, expected, old)
     if (place === undefined || place === "several") {
       const where = `The hunk at line ${at} of the patch does not apply`
@@ -38,6 +45,12 @@ export const patched = (file: Buffer, hunks: ReadonlyArray<Hunk>): Either.Either
   }
   return Either.right(Buffer.concat([...pieces, file.subarray(done)]))
 }
+
+/** Bytes of one file in which hunks are looked for that stand elsewhere. */
+const maxSearched = 64 * 1024 * 1024
+
+const standsAt = (file: Buffer, place: number | undefined, old: Buffer) =>
+  place !== undefined && file.subarray(place, place + old.length).equals(old)
 
 const placeOf = (file: Buffer, done: number, expected: number | undefined, old: Buffer) => {
   const isEnd = old.length > 0 && old[old.length - 1] !== newline

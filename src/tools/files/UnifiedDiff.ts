@@ -67,7 +67,7 @@ function* changesOf(file: Buffer, replacements: ReadonlyArray<Replacement>): Gen
       const { from, text, to } = replacements[index]!
       pieces.push(file.subarray(done, from), text)
       done = to
-      end = Math.max(end, lineEnd(file, to))
+      if (to >= end) end = lineEnd(file, to)
       index++
     }
     pieces.push(file.subarray(done, end))

@@ -17,7 +17,11 @@ export const reading = (
   const more: Effect.Effect<void, Effect.Effect.Error<ReturnType<typeof script>>> = Effect.gen(function* () {
     const data = yield* script(sandbox, pieceOf, [path, String(offset + 1), String(piece)])
     offset += data.length
-    reader.push(data)
+    for (let at = 0; at < data.length; at += slice) {
+      reader.push(data.subarray(at, at + slice))
+      // What a hostile report costs holds up nobody else.
+      yield* Effect.yieldNow()
+    }
     if (data.length < piece) return
     if (offset < maxReport) yield* more
     else collector.note(`The report is read as far as its first ${offset} bytes.`)
@@ -26,6 +30,9 @@ export const reading = (
 }
 
 const pieceOf = '[ -f "$1" ] && tail -c "+$2" "$1" | head -c "$3"'
+
+/** Bytes that are read in one go. */
+const slice = 32 * 1024
 
 /** Bytes of a report. */
 const maxReport = 32 * 1024 * 1024

@@ -11,7 +11,10 @@ describe("Destinations", () => {
     exceptions: list("127.0.0.0/8", "10.1.0.0/16", "192.0.2.0/24"),
     ports: [8080, 34431],
     own: () => list("10.1.0.1", "8.8.4.4"),
-    services: () => [{ what: "this cluster's Postgres", list: list("10.1.0.9", "8.8.8.8"), port: 5432 }],
+    services: () => [
+      { what: "this cluster's Postgres", list: list("10.1.0.9", "8.8.8.8"), port: 5432 },
+      { what: "the Docker engine", list: list("10.1.0.9"), port: 2375 },
+    ],
   })
 
   it("lead to the internet and to what the operator excepts", () => {
@@ -30,6 +33,7 @@ describe("Destinations", () => {
     for (const address of ["127.0.0.1", "10.1.0.1"])
       for (const port of [8080, 34431]) assert.strictEqual(refusal(address, port), "this node itself")
     assert.strictEqual(refusal("10.1.0.9", 5432), "this cluster's Postgres")
+    assert.strictEqual(refusal("10.1.0.9", 2375), "the Docker engine")
     assert.isUndefined(refusal("10.1.0.5", 8080))
   })
 })

@@ -63,7 +63,8 @@ export class CargoReport implements ReportReader {
       return
     }
     if (this.section !== undefined) {
-      if (this.section.text.length < maxText) this.section.text += `${line}\n`
+      const room = maxText - this.section.text.length
+      if (room > 0) this.section.text += `${line.slice(0, room)}\n`
       return
     }
     this.compile(line)
@@ -81,7 +82,8 @@ export class CargoReport implements ReportReader {
       if (place !== null && this.compiler.place === undefined) {
         this.compiler.place = { file: place[1] ?? "", line: Number(place[2]) }
       }
-      if (this.compiler.text.length < maxText) this.compiler.text += `${line}\n`
+      const room = maxText - this.compiler.text.length
+      if (room > 0) this.compiler.text += `${line.slice(0, room)}\n`
     }
   }
 
@@ -121,8 +123,9 @@ export class CargoReport implements ReportReader {
 
 /** Rust 1.73 has the place before the message, those before behind it. */
 const accountOf = (said: string) => {
-  const now = /panicked at ([^\n']{1,500}?):(\d+):\d+:\n([\s\S]{0,4000})/.exec(said)
-  const then = /panicked at '([\s\S]{0,4000}?)', ([^\n]{1,500}?):(\d+):\d+/.exec(said)
+  const begin = said.slice(0, maxRead)
+  const now = /panicked at ([^\n']{1,500}?):(\d{1,9}):\d{1,9}:\n([\s\S]{0,4000})/.exec(begin)
+  const then = /panicked at '([\s\S]{0,4000}?)', ([^\n]{1,500}?):(\d{1,9}):\d{1,9}/.exec(begin)
   const [message, file, line] =
     now !== null ? [now[3], now[1], now[2]] : then !== null ? [then[1], then[2], then[3]] : [said]
   const clean = (message ?? "").replace(/\nnote: run with `RUST_BACKTRACE[\s\S]*/, "").trim()
@@ -140,11 +143,13 @@ const accountOf = (said: string) => {
 }
 
 const sideOf = (side: string, message: string) => {
-  const value = new RegExp(`^\\s*${side}: (.{1,500}?),?$`, "m").exec(message)?.[1]
+  const value = new RegExp(`^[ \\t]{0,40}${side}: (.{1,500}?),?$`, "m").exec(message)?.[1]
   return value === undefined ? undefined : (/^`(.*)`/.exec(value)?.[1] ?? value)
 }
 
 const maxLine = 64 * 1024
 const maxFailed = 20_000
 const maxText = 8000
+/** Characters of it in which a panic is looked for: the time grows with their square. */
+const maxRead = 4000
 const maxGeneral = 20

@@ -1,27 +1,26 @@
 /** Reads what our own reporters write: one JSON object a line. */
 import { Option, Schema } from "effect"
 import type { Collector } from "../Collector.ts"
+import { objectsBy } from "../../JsonObject.ts"
 import type { ReportReader } from "../Runner.ts"
 import { Lines } from "./Lines.ts"
 
-const Fact = Schema.parseJson(
-  Schema.Struct({
-    /** `error`: what a test stands on failed. `broken`: a file could not be loaded. */
-    state: Schema.optional(Schema.Literal("passed", "failed", "skipped", "error", "broken")),
-    id: Schema.optional(Schema.String),
-    file: Schema.optional(Schema.String),
-    line: Schema.optional(Schema.Number),
-    message: Schema.optional(Schema.String),
-    trace: Schema.optional(Schema.String),
-    expected: Schema.optional(Schema.String),
-    got: Schema.optional(Schema.String),
-    /** Tests that are going to run. */
-    total: Schema.optional(Schema.Number),
-  }),
-)
-const decode = Schema.decodeUnknownOption(Fact)
+const Fact = Schema.Struct({
+  /** `error`: what a test stands on failed. `broken`: a file could not be loaded. */
+  state: Schema.optional(Schema.Literal("passed", "failed", "skipped", "error", "broken")),
+  id: Schema.optional(Schema.String),
+  file: Schema.optional(Schema.String),
+  line: Schema.optional(Schema.Number),
+  message: Schema.optional(Schema.String),
+  trace: Schema.optional(Schema.String),
+  expected: Schema.optional(Schema.String),
+  got: Schema.optional(Schema.String),
+  /** Tests that are going to run. */
+  total: Schema.optional(Schema.Number),
+})
 
 export const factLines = (collector: Collector): ReportReader => {
+  const decode = objectsBy(Fact)
   const lines = new Lines(maxLine, (line) => {
     const fact = Option.getOrUndefined(decode(line))
     if (fact === undefined) return

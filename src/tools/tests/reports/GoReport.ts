@@ -1,27 +1,26 @@
 /** Reads the events of `go test -json`, after a line that names the module. (`go doc test2json`.) */
 import { Option, Schema } from "effect"
 import type { Collector } from "../Collector.ts"
+import { objectsBy } from "../../JsonObject.ts"
 import type { ReportReader } from "../Runner.ts"
 import type { SuiteError } from "../TestReport.ts"
 import { Lines } from "./Lines.ts"
 import { sidesIn } from "./Sides.ts"
 
-const Event = Schema.parseJson(
-  Schema.Struct({
-    Module: Schema.optional(Schema.String),
-    Action: Schema.optional(Schema.String),
-    Package: Schema.optional(Schema.String),
-    Test: Schema.optional(Schema.String),
-    Output: Schema.optional(Schema.String),
-    FailedBuild: Schema.optional(Schema.String),
-  }),
-)
-const decode = Schema.decodeUnknownOption(Event)
+const Event = Schema.Struct({
+  Module: Schema.optional(Schema.String),
+  Action: Schema.optional(Schema.String),
+  Package: Schema.optional(Schema.String),
+  Test: Schema.optional(Schema.String),
+  Output: Schema.optional(Schema.String),
+  FailedBuild: Schema.optional(Schema.String),
+})
 
 export class GoReport implements ReportReader {
   private readonly collector: Collector
   private readonly folder: string
   private readonly lines = new Lines(maxLine, (line) => this.take(line))
+  private readonly decode = objectsBy(Event)
   private module = ""
   /** What running tests wrote, by package and test; a package's own by its name alone. */
   private readonly outputs = new Map<string, string>()
@@ -43,7 +42,7 @@ export class GoReport implements ReportReader {
   }
 
   private take(line: string) {
-    const event = Option.getOrUndefined(decode(line))
+    const event = Option.getOrUndefined(this.decode(line))
     if (event === undefined) return this.build(line)
     const { Action: action, Module: module, Output: output = "", Package: unit = "", Test: test } = event
     if (module !== undefined) this.module = module
