@@ -22,9 +22,6 @@ const limit = (seconds: number) => ({
 
 export default defineConfig({
   test: {
-    // Of the cluster tier: each file has a cluster of its own, and waits for most of its time.
-    pool: "forks",
-    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     coverage: { provider: "v8", include: ["src/**"], reportsDirectory: "coverage" },
     projects: [
       {
@@ -47,13 +44,7 @@ export default defineConfig({
         },
       },
       {
-        test: {
-          name: "cluster",
-          include: [cluster],
-          sequence: { groupOrder: 2 },
-          pool: "forks",
-          ...limit(120),
-        },
+        test: { name: "cluster", include: [cluster], sequence: { groupOrder: 2 }, ...inTurn, ...limit(120) },
       },
       {
         test: { name: "runners", include: [runners], sequence: { groupOrder: 3 }, ...inTurn, ...limit(120) },

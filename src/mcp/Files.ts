@@ -27,30 +27,22 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
   const { node } = yield* NodeIdentity
 
   /** Uploads that come in here. What one that breaks off has brought stays for a while, so that few come at a time. */
-  const receiving = new Set<string>()
   const senders = new Counts<Principal>()
-  const receive = (object: string, principal: Principal) =>
+  const receive = (principal: Principal) =>
     Effect.acquireRelease(
       Effect.suspend(() =>
-        receiving.has(object) || senders.of(principal) >= maxUploads
+        senders.of(principal) >= maxUploads
           ? refuse(
               429,
               -32000,
-              `An upload by this URL, or ${maxUploads} others, are on their way. Wait for their end.`,
+              `You send ${maxUploads} uploads to this node, which is the limit. Wait for the end of one, then send this again.`,
               {
                 "retry-after": "1",
               },
             )
-          : Effect.sync(() => {
-              receiving.add(object)
-              senders.add(principal)
-            }),
+          : Effect.sync(() => senders.add(principal)),
       ),
-      () =>
-        Effect.sync(() => {
-          receiving.delete(object)
-          senders.remove(principal)
-        }),
+      () => Effect.sync(() => senders.remove(principal)),
     )
 
   const download = Effect.fnUntraced(function* (
@@ -102,7 +94,7 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
     const { object, session } = claims
     const principal = yield* objects.receiver(claims)
     yield* admission.request(principal)
-    yield* receive(object, principal)
+    yield* receive(principal)
     if (Number(request.headers["content-length"] ?? 0) > objects.limit) {
       return yield* new TransferTooLarge({ limit: objects.limit })
     }
