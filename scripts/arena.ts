@@ -3,10 +3,9 @@
  * the image that the kit names. The last line on stdout counts the checks.
  */
 import { Effect } from "effect"
-import { parseArgs } from "node:util"
 import * as Checks from "./arena/Checks.ts"
+import { imageOptions } from "./process/ImageOptions.ts"
 import { run } from "./process/Script.ts"
-import { StartError } from "./process/StartError.ts"
 import * as Images from "./setup/Images.ts"
 import * as Machine from "./setup/Machine.ts"
 import * as TestReport from "./setup/TestReport.ts"
@@ -18,22 +17,7 @@ const usage = `Usage: npm run test:arena [-- --no-install]   run PromptKit Arena
   --help         show this
 `
 
-const options = Effect.try({
-  try: () =>
-    parseArgs({
-      options: {
-        image: { type: "boolean" },
-        "no-install": { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-      strict: true,
-    }).values,
-  catch: (cause) =>
-    new StartError({
-      problem: `${String((cause as Error).message).split(". ")[0]}.`,
-      remedy: "`npm run test:arena -- --help` lists the options.",
-    }),
-})
+const options = imageOptions("npm run test:arena -- --help")
 
 const makeImage = (install: boolean) =>
   Effect.gen(function* () {

@@ -4,9 +4,8 @@
  */
 import { Effect } from "effect"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { imageOptions } from "./process/ImageOptions.ts"
 import { run } from "./process/Script.ts"
-import { StartError } from "./process/StartError.ts"
 import * as Images from "./setup/Images.ts"
 import * as Machine from "./setup/Machine.ts"
 import * as TemporaryFolder from "./setup/TemporaryFolder.ts"
@@ -21,22 +20,7 @@ const usage = `Usage: npm run test:runners [-- --no-install]   run suites by vit
   --help         show this
 `
 
-const options = Effect.try({
-  try: () =>
-    parseArgs({
-      options: {
-        image: { type: "boolean" },
-        "no-install": { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-      strict: true,
-    }).values,
-  catch: (cause) =>
-    new StartError({
-      problem: `${String((cause as Error).message).split(". ")[0]}.`,
-      remedy: "`npm run test:runners -- --help` lists the options.",
-    }),
-})
+const options = imageOptions("npm run test:runners -- --help")
 
 const made = (install: boolean) =>
   Effect.gen(function* () {
