@@ -56,8 +56,8 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
      */
     readonly leave: (id: SessionId) => Effect.Effect<void>
     /**
-     * The node is going to leave: waits for what runs now, for DRAIN_TIMEOUT at most, and for LEAVE_DELAY at least, and
-     * works on meanwhile.
+     * The node is going to leave: waits for what runs now, for LEAVE_DELAY at least, and works on meanwhile. What runs
+     * on past DRAIN_TIMEOUT is then interrupted, while whoever waits for it can still be told.
      */
     readonly settle: Effect.Effect<void>
     readonly isLeaving: () => boolean
@@ -88,14 +88,10 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
       const delay = yield* settings.leaveDelay.config
       const sessions = new Map<SessionId, Held>()
       let isLeaving = false
-      /** What has had its time to end already. */
-      const overdue = new Set<OperationId>()
 
       const ended = (of: ReadonlyArray<Held>) =>
         Effect.forEach(
-          of.flatMap(({ operations }) =>
-            operations.running().flatMap((id) => (overdue.has(id) ? [] : [operations.outcomeOf(id)])),
-          ),
+          of.flatMap(({ operations }) => operations.running().map(operations.outcomeOf)),
           Effect.ignore,
           { concurrency: "unbounded", discard: true },
         ).pipe(
@@ -185,7 +181,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         return held
       }
 
-      const end = ({ operations, sandbox }: Held) => Effect.zipRight(operations.interrupt, sandbox.remove)
+      const end = ({ operations, sandbox }: Held) => Effect.zipRight(operations.interrupt(), sandbox.remove)
 
       const release = Effect.fn("HeldSessions.release")(function* (id: SessionId) {
         const held = sessions.get(id)
@@ -201,7 +197,7 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
           // Nobody can ask for what has its time to end.
           held.active = false
           yield* ended([held])
-          yield* held.operations.interrupt
+          yield* held.operations.interrupt()
           const sandbox = held.sandbox.current()
           if (sandbox !== undefined) {
             yield* held.files.save(sandbox).pipe(
@@ -284,9 +280,11 @@ export class HeldSessions extends Context.Tag("codegen-mcp/session/HeldSessions"
         settle: Effect.gen(function* () {
           isLeaving = true
           const all = [...sessions.values()]
-          const running = all.flatMap(({ operations }) => operations.running())
-          yield* Effect.zip(ended(all), Effect.sleep(delay), { concurrent: true })
-          for (const id of running) overdue.add(id)
+          const running = all.map(({ operations }) => [operations, operations.running()] as const)
+          const overdue = Effect.forEach(running, ([operations, ids]) => operations.interrupt(ids), {
+            concurrency: "unbounded",
+          })
+          yield* Effect.zip(Effect.zipRight(ended(all), overdue), Effect.sleep(delay), { concurrent: true })
         }),
         isLeaving: () => isLeaving,
       }

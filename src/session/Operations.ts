@@ -77,8 +77,8 @@ export interface Operations {
   readonly answer: (connection: ConnectionId, id: OperationId, question: number, reply: QuestionReply) => void
   /** Forgets what ended long ago. */
   readonly tidy: () => void
-  /** Ends all that run as interrupted. */
-  readonly interrupt: Effect.Effect<void>
+  /** Ends all that run as interrupted, or those alone. */
+  readonly interrupt: (ids?: ReadonlyArray<OperationId>) => Effect.Effect<void>
 }
 
 export const make = (context: OperationRun.OperationContext): Operations => {
@@ -274,12 +274,14 @@ export const make = (context: OperationRun.OperationContext): Operations => {
       if (entry?.origin?.connection === connection) entry.questions.answer(question, reply)
     },
     tidy,
-    interrupt: Effect.suspend(() =>
-      Fiber.interruptAll([...entries.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))),
-    ).pipe(
-      // Another owner may have written something else.
-      Effect.zipLeft(Effect.sync(() => entries.forEach((entry) => (entry.isRecorded = false)))),
-    ),
+    interrupt: (ids = [...entries.keys()]) =>
+      Effect.suspend(() => {
+        const ending = ids.flatMap((id) => entries.get(id) ?? [])
+        return Fiber.interruptAll(ending.flatMap(({ fiber }) => fiber ?? [])).pipe(
+          // Another owner may have written something else.
+          Effect.zipLeft(Effect.sync(() => ending.forEach((entry) => (entry.isRecorded = false)))),
+        )
+      }),
   }
 }
 

@@ -139,11 +139,22 @@ layer(TestCluster.layer({ nodes: 3, env: { DRAIN_TIMEOUT: "10 seconds" } }), {
       yield* underLoad(
         "a node leaves",
         Effect.gen(function* () {
-          const last = (yield* nodesOf(cluster)).at(-1)
+          const [first, ...others] = yield* nodesOf(cluster)
+          const last = others.at(-1)
           const client = yield* clientOwnedBy(cluster, last!.id)
           const gone = yield* cluster.incarnation(last!.id)
+          // One is waited for at the node that leaves, one at another.
           const running = yield* Effect.fork(
-            client.refused(exec, { command: "echo begun > c; sleep 100", wait_ms: 60_000 }),
+            Effect.forEach(
+              [last!.url, first!.url],
+              (at, index) =>
+                client.refused(
+                  exec,
+                  { command: `echo begun > c${index}; sleep 100`, wait_ms: 60_000 },
+                  { at },
+                ),
+              { concurrency: "unbounded" },
+            ),
           )
           yield* Effect.sleep("500 millis")
           const begin = performance.now()
@@ -151,8 +162,11 @@ layer(TestCluster.layer({ nodes: 3, env: { DRAIN_TIMEOUT: "10 seconds" } }), {
           console.log(
             `SIGTERM to the end, with a command that runs on: ${Math.round(performance.now() - begin)} ms`,
           )
-          assert.strictEqual((yield* Fiber.join(running)).code, "interrupted")
-          assert.strictEqual((yield* client.ask(readFile, { path: "c" })).content, "begun\n")
+          const codes = (yield* Fiber.join(running)).map(({ code }) => code)
+          assert.deepStrictEqual(codes, ["interrupted", "interrupted"])
+          for (const path of ["c0", "c1"]) {
+            assert.strictEqual((yield* client.ask(readFile, { path })).content, "begun\n")
+          }
           assert.deepStrictEqual(
             (yield* cluster.containers).filter(({ incarnation }) => incarnation === gone),
             [],

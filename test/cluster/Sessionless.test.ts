@@ -438,8 +438,12 @@ layer(TestCluster.layer(askingNodes), { excludeTestServices: true, timeout: "90 
           const again = yield* run(other, long, "taken-up")
           // NODE_EXPIRY is 5 s here.
           yield* until(Effect.sync(marked), (count) => count === before, "8 seconds")
-          const states = yield* cluster.sql<{ id: string; state: string }>`
-          SELECT id, state FROM operation WHERE id IN ('left-alone', 'taken-up', 'waited-for') ORDER BY id`
+          // Its files are saved before its end is recorded.
+          const states = yield* until(
+            cluster.sql<{ id: string; state: string }>`
+          SELECT id, state FROM operation WHERE id IN ('left-alone', 'taken-up', 'waited-for') ORDER BY id`,
+            ([leftAlone]) => leftAlone?.state !== "running",
+          )
           assert.deepStrictEqual(
             states.map(({ state }) => state),
             ["cancelled", "running", "running"],

@@ -22,8 +22,6 @@ const env = {
   TEMPLATES: JSON.stringify({
     counted: { mounts: [{ source: counts, target: "/counts", read_only: false }] },
   }),
-  // What a save leaves that its node did not live to commit goes when the next node starts.
-  GARBAGE_GRACE: "1 second",
 }
 
 /** What is to come of a call whose owner dies there. */
@@ -116,11 +114,6 @@ layer(TestCluster.layer({ nodes: 4, env, program: TestProgram.make("test/support
       for (const [index, round] of rounds.entries()) {
         if (index > 0) {
           yield* Effect.forEach(victims, ({ id }) => cluster.addNode(id), { concurrency: "unbounded" })
-          // What was stored and never committed.
-          yield* until(
-            cluster.sql`SELECT 1 FROM pack WHERE NOT EXISTS (SELECT FROM piece WHERE pack = pack.id)`,
-            (packs) => packs.length === 0,
-          )
         }
         yield* settled((yield* nodesOf(cluster)).map(({ url }) => url))
         const checks = yield* Effect.forEach(

@@ -142,11 +142,16 @@ export const readiness = (url: string) =>
 /** Shards of a cluster; the library's number. */
 export const shards = 300
 
-/** Waits until the nodes of these URLs hold all shards among them, and gives what they say. */
+/**
+ * Waits until the nodes of these URLs, which are all that live, hold all shards among them and each its share, and gives
+ * what they say. Before, those that started first hold what is still to move.
+ */
 export const settled = (urls: ReadonlyArray<string>) =>
   until(
     Effect.forEach(urls, (url) => readiness(url), { concurrency: 4 }),
-    (all) => all.reduce((sum, node) => sum + node.shards, 0) === shards,
+    (all) =>
+      all.reduce((sum, node) => sum + node.shards, 0) === shards &&
+      all.every((node) => node.shards >= Math.floor(shards / urls.length)),
   )
 
 /** All nodes of the state file: their ids and URLs, in the order of their ids. */
