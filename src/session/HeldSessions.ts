@@ -5,7 +5,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Context, Duration, Effect, Layer, Schedule } from "effect"
-import type { OperationId, SessionId } from "../domain/Identity.ts"
+import type { SessionId } from "../domain/Identity.ts"
 import { Lease } from "../domain/Lease.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import type { Capacity, SandboxError } from "../domain/SandboxError.ts"

@@ -220,12 +220,14 @@ describe("Operations", () => {
     }),
   )
 
-  it.effect("ends all that run as interrupted, and lets go of their commands", () =>
+  it.effect("ends those named, then all that run, as interrupted, and lets go of their commands", () =>
     Effect.gen(function* () {
       const { begin, forgotten, interrupt, operations, outcome, running, started } = yield* make()
       for (const id of ["a", "b"]) yield* begin(exec(id, id))
       yield* Effect.yieldNow().pipe(Effect.repeat({ until: () => started.length === 2 }))
-      yield* interrupt
+      yield* interrupt([OperationId.make("a")])
+      assert.deepStrictEqual(running(), [OperationId.make("b")])
+      yield* interrupt()
       assert.lengthOf(running(), 0)
       assert.lengthOf(forgotten, 2)
       for (const id of ["a", "b"].map((id) => OperationId.make(id))) {
@@ -246,7 +248,7 @@ describe("Operations", () => {
         yield* end
         yield* run(exec("a", "ls"))
         // The session was another owner's meanwhile.
-        yield* interrupt
+        yield* interrupt()
         operations.get(OperationId.make("a"))!.outcome = undefined
         assert.strictEqual((yield* run(exec("a", "ls")))?.state, "interrupted")
         assert.lengthOf(started, 1)

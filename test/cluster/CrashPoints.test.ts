@@ -48,8 +48,11 @@ const rounds: ReadonlyArray<ReadonlyArray<Ends>> = [
 
 const names = (text: string) => text.split("\n").filter((line) => line !== "")
 
-/** Has the node die at its point, of a call of its own session; gives the look at what came of it. */
-const dies = (client: TestClient, victim: string, survivor: string, { asked, end, point, runs }: Ends) =>
+/**
+ * Makes a session that the node owns; gives what has the node die at its point, of a call of that session, and that gives
+ * the look at what came of it.
+ */
+const doomed = (client: TestClient, victim: string, survivor: string, { asked, end, point, runs }: Ends) =>
   Effect.gen(function* () {
     const cluster = yield* TestCluster
     const session = yield* sessionOwnedBy(client, victim, "counted")
@@ -71,17 +74,18 @@ const dies = (client: TestClient, victim: string, survivor: string, { asked, end
       "code" in answer ? answer.code : "success"
 
     yield* Point.arm(join(cluster.runFolder, victim), point)
-    const killed = performance.now()
     const isGone = until(
       Effect.sync(() => isAlive(owner?.pid ?? 0)),
       (alive) => !alive,
     )
-    if (asked === "the owner") yield* Effect.raceFirst(Effect.ignore(ask(owner?.url ?? "")), isGone)
-    else assert.strictEqual(codeOf(yield* ask(survivor)), end, point)
-    yield* isGone
-    console.log(`${point}: known ${Math.round(performance.now() - killed)} ms later`)
-
-    return Effect.gen(function* () {
+    const dies = Effect.gen(function* () {
+      const killed = performance.now()
+      if (asked === "the owner") yield* Effect.raceFirst(Effect.ignore(ask(owner?.url ?? "")), isGone)
+      else assert.strictEqual(codeOf(yield* ask(survivor)), end, point)
+      yield* isGone
+      console.log(`${point}: known ${Math.round(performance.now() - killed)} ms later`)
+    })
+    const leavesItRight = Effect.gen(function* () {
       const again = yield* ask(survivor)
       assert.strictEqual(codeOf(again), end, point)
       if ("code" in again) {
@@ -99,6 +103,7 @@ const dies = (client: TestClient, victim: string, survivor: string, { asked, end
       const { stdout } = yield* client.ask(exec, { command: "ls; cat kept" }, { session, at: survivor })
       assert.strictEqual(stdout, `kept\n${end === "success" ? "made\n" : ""}${point}`, point)
     })
+    return { dies, leavesItRight }
   })
 
 layer(TestCluster.layer({ nodes: 4, env, program: TestProgram.make("test/support/crash/main.ts") }), {
@@ -116,13 +121,15 @@ layer(TestCluster.layer({ nodes: 4, env, program: TestProgram.make("test/support
           yield* Effect.forEach(victims, ({ id }) => cluster.addNode(id), { concurrency: "unbounded" })
         }
         yield* settled((yield* nodesOf(cluster)).map(({ url }) => url))
-        const checks = yield* Effect.forEach(
+        const all = yield* Effect.forEach(
           round,
-          (ends, index) => dies(client, victims[index]?.id ?? "", survivor?.url ?? "", ends),
+          (ends, index) => doomed(client, victims[index]?.id ?? "", survivor?.url ?? "", ends),
           { concurrency: "unbounded" },
         )
-        // A session may have moved to a node that died after its first one.
-        yield* Effect.all(checks, { concurrency: "unbounded" })
+        // All at once, for sessions move once a node has died, and also between those that live.
+        const together = { concurrency: "unbounded", discard: true } as const
+        yield* Effect.forEach(all, ({ dies }) => dies, together)
+        yield* Effect.forEach(all, ({ leavesItRight }) => leavesItRight, together)
       }
       yield* Leaks.none(cluster)
     }),
