@@ -17,6 +17,8 @@ export const labels = {
   node: "codegen-mcp.node",
   incarnation: "codegen-mcp.incarnation",
   template: "codegen-mcp.template",
+  /** Of a volume: the device of the disk that it is. */
+  disk: "codegen-mcp.disk",
 } as const
 
 const workspace = "/workspace"
@@ -149,7 +151,7 @@ const mounted = (target: string, { device }: Disk): Dockerode.MountSettings => (
   Target: target,
   VolumeOptions: {
     NoCopy: true,
-    Labels: { "codegen-mcp.disk": device },
+    Labels: { [labels.disk]: device },
     DriverConfig: { Name: "local", Options: { type: "ext4", device, o: "nosuid,nodev" } },
   },
 })

@@ -9,7 +9,7 @@ import * as Leaks from "../support/Leaks.ts"
 import { clientOwnedBy, nodesOf, readiness, settled, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 
-const workers = 6
+const workers = 20
 
 type Client = Effect.Effect.Success<ReturnType<TestCluster["Type"]["client"]>>
 

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import * as Disk from "../../src/sandbox/Disk.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
+import { labels } from "../../src/sandbox/Specification.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
 import { line, run } from "../support/SharedSandbox.ts"
 import * as TestNode from "../support/TestNode.ts"
@@ -79,7 +80,7 @@ layer(Layer.merge(TestNode.engine(small), removal), { excludeTestServices: true,
           yield* use("remove", (docker) => docker.getContainer(id).remove({ force: true, v: true }))
           assert.deepStrictEqual(yield* until(devices, (left) => left.length === 0), [])
           const volumes = yield* use("list", (docker) =>
-            docker.listVolumes({ filters: { label: ["codegen-mcp.disk"] } }),
+            docker.listVolumes({ filters: { label: [labels.disk] } }),
           )
           assert.deepStrictEqual(
             volumes.Volumes.filter(({ Options }) => Options?.["device"]?.startsWith("/dev/loop") === true),

@@ -1,6 +1,6 @@
 /**
- * What a cluster has beyond what its live sessions need: containers, rows, and files of its nodes and its store. Disks,
- * their volumes and processes are the matter of `Traces.ts`.
+ * What a cluster has beyond what its live sessions need: containers, volumes, rows, and files of its nodes and its store.
+ * Disks and processes are the matter of `Traces.ts`.
  */
 import { Effect } from "effect"
 import { existsSync, readdirSync, statSync } from "node:fs"
@@ -12,6 +12,7 @@ import * as Traces from "./Traces.ts"
 interface Leaks {
   /** That no session of a live node is bound to and that are not in a pool, or whose node is dead. */
   readonly containers: ReadonlyArray<string>
+  readonly volumes: ReadonlyArray<string>
   /** Operations that run nowhere. */
   readonly running: ReadonlyArray<string>
   /** In the folders of the nodes, of their disks, and of the store. */
@@ -20,7 +21,7 @@ interface Leaks {
 
 /** Waits until the cluster has what its live sessions need and nothing else. To be asked once all calls have ended. */
 export const none = (cluster: TestCluster["Type"]) =>
-  Traces.comesTo<Leaks>(leaksOf(cluster), { containers: [], running: [], files: [] })
+  Traces.comesTo<Leaks>(leaksOf(cluster), { containers: [], volumes: [], running: [], files: [] })
 
 const leaksOf = (cluster: TestCluster["Type"]) =>
   Effect.gen(function* () {
@@ -43,6 +44,7 @@ const leaksOf = (cluster: TestCluster["Type"]) =>
     const { DISK_DIR: disks, WORKSPACE_STORE: store } = settings
     const leaks: Leaks = {
       containers: (unbound.length > pooled ? unbound : ofDead).map(({ id }) => id),
+      volumes: yield* cluster.strayVolumes,
       running: running.filter(({ session }) => !live.has(session)).map(({ id }) => id),
       files: [
         ...alive.flatMap(({ id }) => filesOf(join(cluster.runFolder, id))),

@@ -37,6 +37,8 @@ export class TestCluster extends Context.Tag("codegen-mcp/test/TestCluster")<
     readonly sql: SqlClient.SqlClient
     /** All containers of this cluster, in any state. */
     readonly containers: Effect.Effect<ReadonlyArray<OwnedContainer>>
+    /** Volumes of disks that no container uses, and that were not there before the cluster. */
+    readonly strayVolumes: Effect.Effect<ReadonlyArray<string>>
     /** Takes all sandboxes from their nodes, behind their back. */
     readonly removeContainers: Effect.Effect<void>
     /** Where a node serves HTTP, without a path. */
@@ -63,6 +65,13 @@ const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOpt
         docker.listContainers({ all: true, filters: { label: [`${labels.cluster}=${id}`] } }),
       ),
     )
+    const unusedVolumes = docker
+      .use("list", (docker) => docker.listVolumes({ filters: { dangling: ["true"], label: [labels.disk] } }))
+      .pipe(
+        Effect.map(({ Volumes }) => Volumes.map(({ Name }) => Name)),
+        Effect.orDie,
+      )
+    const unusedBefore = new Set(yield* unusedVolumes)
     const removeContainers = list.pipe(
       Effect.flatMap(
         Effect.forEach(({ Id }) =>
@@ -99,6 +108,7 @@ const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOpt
         ),
         Effect.orDie,
       ),
+      strayVolumes: Effect.map(unusedVolumes, (names) => names.filter((name) => !unusedBefore.has(name))),
       removeContainers,
       url: (node: string) => Effect.map(entry(node), ({ url }) => url),
       incarnation: (node: string) => Effect.map(entry(node), ({ incarnation }) => incarnation),

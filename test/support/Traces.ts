@@ -83,9 +83,7 @@ const watch = Effect.fnUntraced(function* (disks: string) {
     }
   })
   const unused = Effect.map(
-    use("list", (docker) =>
-      docker.listVolumes({ filters: { dangling: ["true"], label: ["codegen-mcp.disk"] } }),
-    ),
+    use("list", (docker) => docker.listVolumes({ filters: { dangling: ["true"], label: [labels.disk] } })),
     ({ Volumes }) => Volumes.map(({ Name }) => Name),
   )
   const earlier = new Set(yield* unused)
