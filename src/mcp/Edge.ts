@@ -218,7 +218,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
       return HttpServerResponse.empty({ status: 200 })
     }
     return yield* refuse(405, -32000, "Use POST, GET or DELETE.", { allow: "GET, POST, DELETE" })
-  }).pipe(answered, Effect.withSpan("Edge.mcp"))
+  }).pipe(answered)
 })
 
 const acceptsStream = ({ headers }: HttpServerRequest.HttpServerRequest) =>

@@ -60,6 +60,7 @@ export const answer = Effect.fnUntraced(function* <E>({
   let isWhole = false
   let told = false
   let isPrimed = false
+  let patience: NodeJS.Timeout | undefined
   const becomeStream = () => {
     if (isWhole || stream === "never") return
     isStream = true
@@ -81,12 +82,11 @@ export const answer = Effect.fnUntraced(function* <E>({
   yield* run({
     takesEvents: stream !== "never",
     begun: (id) =>
-      Effect.suspend(() => {
+      Effect.sync(() => {
         operation = id
         if (isFollowed) becomeStream()
-        return isStream || stream === "never"
-          ? Effect.void
-          : Effect.fork(Effect.delay(Effect.sync(becomeStream), atOnce))
+        // Every call comes by here: a timer costs less than a fiber that sleeps.
+        else if (stream !== "never") patience ??= setTimeout(becomeStream, Duration.toMillis(atOnce))
       }),
     event: Effect.fnUntraced(function* (event, origin) {
       const message =
@@ -102,6 +102,7 @@ export const answer = Effect.fnUntraced(function* <E>({
   }).pipe(
     Effect.flatMap(end),
     Effect.catchAllCause((cause) => (isStream ? frames.end : Deferred.failCause(begin, cause))),
+    Effect.ensuring(Effect.sync(() => clearTimeout(patience))),
     Effect.forkScoped,
   )
   const whole = yield* Deferred.await(begin)

@@ -147,7 +147,6 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
           Explained | { readonly _tag: "Refusal"; readonly response: HttpServerResponse.HttpServerResponse },
       ) => Effect.succeed("response" in error ? error.response : refusal(error)),
     ),
-    Effect.withSpan("Files.serve"),
   )
 })
 

@@ -1,5 +1,5 @@
 /** What a session's entity answers. Callers use `Sessions`, which knows what to repeat and what not. */
-import { Entity } from "@effect/cluster"
+import { ClusterSchema, Entity } from "@effect/cluster"
 import { Rpc } from "@effect/rpc"
 import { Schema } from "effect"
 import { NumberedEvent, Origin, QuestionReply } from "../domain/Event.ts"
@@ -104,3 +104,5 @@ export const SessionEntity = Entity.make("Session", [
   /** Ends what the owner holds for a session whose row is closed. */
   Rpc.make("Release", { success: Schema.Void }),
 ])
+  // Nobody collects spans, and each would take part of a call's time.
+  .annotate(ClusterSchema.ClientTracingEnabled, false)
