@@ -60,7 +60,7 @@ const occupied = (
   }),
 ]
 
-const sessions = 50
+const sessions = 100
 const first = 30
 
 const streams = 200
