@@ -1,4 +1,5 @@
 /** One channel of a link: a stream of bytes in either direction. `Channels` makes and drops them. */
+import { Chunks } from "./Chunks.ts"
 import { Kind, maxPayload, ProtocolError } from "./Frame.ts"
 
 /** Bytes that may be on their way in one direction of one channel. */
@@ -33,10 +34,10 @@ export class Channel {
   private consumed = 0
   private told = 0
   /** What was written and is not acknowledged, from byte `acknowledged` on. */
-  private readonly kept: Array<Uint8Array> = []
+  private readonly kept = new Chunks(few)
   acknowledged = 0
   private sent = 0
-  /** Where in `kept` what is not sent begins. */
+  /** Where in `kept` what is not sent begins: behind its last chunk, where that may yet become longer, in it. */
   private next = { chunk: 0, byte: 0 }
   /** Bytes that were to be sent, from the beginning of the channel. */
   written = 0
@@ -107,7 +108,7 @@ export class Channel {
     const waited = this.waiting > 0
     this.ending = true
     this.endSent = true
-    this.kept.length = 0
+    this.kept.take()
     this.sent = this.acknowledged = this.written
     this.line.closed()
     if (waited) this.handler.drain?.()
@@ -130,8 +131,8 @@ export class Channel {
     }
     this.sent = offset
     this.next = { chunk: 0, byte: offset - this.acknowledged }
-    while (this.next.byte >= (this.kept[this.next.chunk]?.length ?? Infinity)) {
-      this.next.byte -= this.kept[this.next.chunk]!.length
+    while (this.next.byte > (this.kept.at(this.next.chunk)?.length ?? Infinity)) {
+      this.next.byte -= this.kept.at(this.next.chunk)!.length
       this.next.chunk++
     }
     this.endSent = false
@@ -149,18 +150,9 @@ export class Channel {
   }
 
   private forgetUntil(offset: number) {
-    while (this.acknowledged < offset) {
-      const first = this.kept[0]!
-      const count = Math.min(first.length, offset - this.acknowledged)
-      this.acknowledged += count
-      if (count < first.length) {
-        this.kept[0] = first.subarray(count)
-        if (this.next.chunk === 0) this.next.byte -= count
-      } else {
-        this.kept.shift()
-        this.next.chunk--
-      }
-    }
+    const chunk = this.next.chunk - this.kept.drop(offset - this.acknowledged)
+    this.acknowledged = offset
+    this.next = chunk > 0 ? { chunk, byte: this.next.byte } : { chunk: 0, byte: this.sent - offset }
   }
 
   /** Sends what may be sent. */
@@ -169,14 +161,11 @@ export class Channel {
     const before = this.waiting
     const limit = Math.min(this.written, this.acknowledged + window)
     while (this.sent < limit) {
-      const { chunk, byte } = this.next
-      const from = this.kept[chunk]!
-      const piece = from.subarray(byte, byte + Math.min(maxPayload, limit - this.sent))
+      const isAtEnd = this.next.byte === this.kept.at(this.next.chunk)!.length
+      const { chunk, byte } = isAtEnd ? { chunk: this.next.chunk + 1, byte: 0 } : this.next
+      const piece = this.kept.at(chunk)!.subarray(byte, byte + Math.min(maxPayload, limit - this.sent))
       this.sent += piece.length
-      this.next =
-        byte + piece.length < from.length
-          ? { chunk, byte: byte + piece.length }
-          : { chunk: chunk + 1, byte: 0 }
+      this.next = { chunk, byte: byte + piece.length }
       this.line.send(Kind.data, piece)
     }
     if (this.ending && !this.endSent && this.sent === this.written) {
@@ -186,6 +175,9 @@ export class Channel {
     if (before > 0 && this.waiting === 0) this.handler.drain?.()
   }
 }
+
+/** Chunks that a channel keeps as they were written: an idle one keeps no more. */
+const few = 64
 
 const bytesOf = (count: number) => {
   const bytes = Buffer.allocUnsafe(8)

@@ -9,7 +9,7 @@ import * as Protocol from "../agent/files/FileProtocol.ts"
 import { FileError, type FileRefusal, type SandboxLost } from "../domain/SandboxError.ts"
 import { milliseconds } from "../domain/Monotonic.ts"
 import type { AgentLink } from "./AgentLink.ts"
-import { Chunks } from "./Chunks.ts"
+import { Chunks } from "../agent/Chunks.ts"
 import type { SandboxFiles } from "./SandboxFiles.ts"
 
 type Failure = FileError | SandboxLost

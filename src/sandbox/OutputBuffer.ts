@@ -3,7 +3,7 @@
  * the middle dropped. Cursors count every byte ever written, so that they stay right across the gap.
  */
 import type { OutputPiece } from "../domain/Command.ts"
-import { Chunks } from "./Chunks.ts"
+import { Chunks } from "../agent/Chunks.ts"
 
 export class OutputBuffer {
   private readonly headLimit: number

@@ -54,9 +54,12 @@ const flows = (pair: ChannelPair, id: number) => {
   return [down, up] as const
 }
 
+/** What a channel keeps of what was written to it. */
+const keptBy = (channel: Channel | undefined) =>
+  (channel as unknown as { kept: { chunks: ReadonlyArray<Uint8Array> } }).kept.chunks
+
 /** What an end keeps of the messages that it sent. */
-const keptMessages = (end: Channels) =>
-  (end as unknown as { messages: { kept: ReadonlyArray<Uint8Array> } }).messages.kept
+const keptMessages = (end: Channels) => keptBy((end as unknown as { messages: Channel }).messages)
 
 /** How many channels an end has open, that of the messages included. */
 const count = (end: Channels) => (end as unknown as { open_: Map<number, Channel> }).open_.size
@@ -263,7 +266,19 @@ describe("Channels", () => {
       flow.consume()
     }
     pair.settle()
-    assert.lengthOf((flow.from() as unknown as { kept: Array<unknown> }).kept, 0)
+    assert.lengthOf(keptBy(flow.from()), 0)
+  })
+
+  it("keeps little more than the bytes of what is written one by one, and sends them all", () => {
+    const pair = new ChannelPair()
+    const [flow] = flows(pair, 1)
+    for (let at = 0; at < window; at++) flow.write(1)
+    assert.isAtMost(keptBy(flow.from()).length, 200)
+    pair.settle()
+    flow.consume()
+    pair.settle()
+    assert.strictEqual(flow.received, window)
+    assert.lengthOf(keptBy(flow.from()), 0)
   })
 
   it("keeps little of the messages that have come, for a link is idle for hours, and has pings alone", () => {

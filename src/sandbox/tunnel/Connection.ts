@@ -4,6 +4,7 @@
  * channel's window, so that a peer that is slow or stands still costs a bounded amount of memory.
  */
 import type { Channel, ChannelHandler } from "../../agent/Channel.ts"
+import { Chunks } from "../../agent/Chunks.ts"
 import { hostName } from "../../domain/Network.ts"
 import type { Socket } from "node:net"
 import type { Destinations } from "./Destinations.ts"
@@ -45,8 +46,11 @@ export class Connection {
   private readonly gate: Gate
   private readonly times: typeof patience
   private socket: Socket | undefined
-  /** What came and is not passed on yet. */
-  private early: Array<Uint8Array> = []
+  /** What came and is not passed on yet: until it may be, and then while the socket writes what came before. */
+  private readonly held = new Chunks()
+  private isWriting = false
+  /** Times that a request or a hello was looked at and was not whole. */
+  private looks = 0
   private isEnded = false
   private timer: NodeJS.Timeout | undefined
 
@@ -66,7 +70,7 @@ export class Connection {
     if (this.phase === "over") return
     this.phase = "over"
     clearTimeout(this.timer)
-    this.early = []
+    this.held.take()
     this.socket?.destroy()
     this.channel.close()
     this.gate.over()
@@ -75,16 +79,17 @@ export class Connection {
   /** The program has gone. What it has said before is still told to the host. */
   leave() {
     const socket = this.socket
-    if (this.phase !== "open" || socket === undefined || socket.writableLength === 0) return this.abort()
-    socket.end(() => this.abort())
+    if (this.phase !== "open" || socket === undefined || (this.held.size === 0 && !this.isWriting))
+      return this.abort()
+    this.finish(socket, () => this.abort())
     this.within(this.times.farewell, () => this.abort())
   }
 
   /** The program has nothing more to say. */
   private end() {
     this.isEnded = true
-    if (this.phase === "judging" && this.early.length === 0) this.phase = "open"
-    if (this.phase === "open") this.socket?.end()
+    if (this.phase === "judging" && this.held.size === 0) this.phase = "open"
+    if (this.phase === "open" && this.socket !== undefined) this.finish(this.socket)
     else if (this.phase === "judging") this.deny("it sent no whole ClientHello")
   }
 
@@ -97,20 +102,21 @@ export class Connection {
     if (!this.gate.isHeld()) return this.abort()
     if (this.phase === "open") return this.forward(chunk)
     if (this.phase === "refused" || this.phase === "over") return this.channel.consume(chunk.length)
-    this.early.push(chunk)
+    this.held.push(chunk)
     if (this.phase === "waiting") this.ask()
     else if (this.phase === "judging") this.judge()
   }
 
   /** Reads the request, once it is whole. */
   private ask() {
-    const bytes = Buffer.concat(this.early)
+    const bytes = this.held.last(this.held.size)
     const end = bytes.indexOf("\n")
-    if (end < 0 && bytes.length <= maxRequest && this.early.length <= maxPieces) return
+    if (end < 0 && bytes.length <= maxRequest && ++this.looks <= maxPieces) return
+    this.looks = 0
     this.phase = "dialling"
     this.gate.asked()
     const line = bytes.toString("latin1", 0, Math.max(0, end))
-    this.early = end < 0 || end + 1 === bytes.length ? [] : [bytes.subarray(end + 1)]
+    this.held.drop(end < 0 ? bytes.length : end + 1)
     this.channel.consume(end < 0 ? bytes.length : end + 1)
     const [, name = "", digits = ""] = /^(.{1,255}):(\d{1,5})$/.exec(line) ?? []
     const [host, port] = [hostName(name), Number(digits)]
@@ -184,33 +190,58 @@ export class Connection {
 
   /** By the port, or by the first byte that came. */
   private isTls() {
-    return this.target?.port === 443 || this.early[0]?.[0] === handshakeRecord
+    return this.target?.port === 443 || this.held.at(0)?.[0] === handshakeRecord
   }
 
   /** Decides by the first bytes whether what comes is passed on. */
   private judge() {
-    if (this.early.length === 0) return this.isEnded ? this.end() : undefined
+    if (this.held.size === 0) return this.isEnded ? this.end() : undefined
     if (this.isTls()) {
-      const hello = helloOf(Buffer.concat(this.early))
+      const hello = helloOf(this.held.last(this.held.size))
       if (hello._tag === "Refused") return this.deny(hello.reason)
       if (hello._tag === "Incomplete") {
         if (this.isEnded) return this.deny("it sent no whole ClientHello")
-        return this.early.length > maxPieces
-          ? this.deny("its ClientHello comes in too many pieces")
-          : undefined
+        return ++this.looks > maxPieces ? this.deny("its ClientHello comes in too many pieces") : undefined
       }
       const name = hostName(hello.name)
       if (name !== this.target?.host) return this.deny(`it asks for ${name ?? "another name"} by TLS`)
     }
     clearTimeout(this.timer)
     this.phase = "open"
-    for (const chunk of this.early.splice(0)) this.forward(chunk)
-    if (this.isEnded) this.socket?.end()
+    this.gate.sent(this.held.size)
+    if (this.socket === undefined) return
+    if (this.isEnded) this.finish(this.socket)
+    else this.pass(this.socket)
   }
 
   private forward(chunk: Uint8Array) {
     this.gate.sent(chunk.length)
-    this.socket?.write(chunk, () => this.channel.consume(chunk.length))
+    this.held.push(chunk)
+    if (this.socket !== undefined && !this.isWriting) this.pass(this.socket)
+  }
+
+  /** Gives the socket what is held. What comes until that is written waits, and goes together. */
+  private pass(socket: Socket) {
+    const bytes = this.held.size
+    if (bytes === 0) return
+    this.isWriting = true
+    const written = () => {
+      this.isWriting = false
+      this.channel.consume(bytes)
+      if (this.phase === "open") this.pass(socket)
+    }
+    socket.cork()
+    const chunks = this.held.take()
+    for (const [index, chunk] of chunks.entries()) {
+      socket.write(chunk, index === chunks.length - 1 ? written : undefined)
+    }
+    socket.uncork()
+  }
+
+  /** Gives it all that is held, and the end. */
+  private finish(socket: Socket, then?: () => void) {
+    this.pass(socket)
+    socket.end(then)
   }
 
   /** Ends what was begun already, so that its reason is told only by the tunnel. */
@@ -227,7 +258,8 @@ export class Connection {
     this.gate.refused(shown, reason)
     this.channel.write(Buffer.from(`${status} ${shown}: ${reason}\n`))
     this.channel.end()
-    this.channel.consume(this.early.splice(0).reduce((sum, { length }) => sum + length, 0))
+    this.channel.consume(this.held.size)
+    this.held.take()
     this.within(this.times.farewell, () => this.abort())
   }
 }
