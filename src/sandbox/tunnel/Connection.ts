@@ -8,11 +8,14 @@ import { Chunks } from "../../agent/Chunks.ts"
 import { hostName } from "../../domain/Network.ts"
 import type { Socket } from "node:net"
 import type { Destinations } from "./Destinations.ts"
+import { TooManyNames } from "./Outside.ts"
 import { handshakeRecord, helloOf } from "./ServerName.ts"
 
 /** What a connection needs of its tunnel. */
 export interface Gate {
-  readonly destinations: Destinations["Type"]
+  readonly destinations: Pick<Destinations["Type"], "connect" | "refusal">
+  /** The addresses of a name, as this tunnel's turn comes. */
+  readonly resolve: (host: string) => Promise<ReadonlyArray<string>>
   readonly open: (handler: ChannelHandler) => Channel
   readonly allows: (host: string, port: number) => boolean
   /** Whether the node may still act for the session. */
@@ -126,13 +129,17 @@ export class Connection {
     if (!this.gate.allows(host, port)) return this.refuse(403, shown, "not in the session's network policy")
     this.target = { host, port }
     this.within(this.times.dial, () => this.refuse(504, shown, "it could not be reached in time"))
-    this.dial(host, port).catch(() => this.refuse(502, shown, "its name could not be resolved"))
+    this.dial(host, port).catch((error) =>
+      error instanceof TooManyNames
+        ? this.refuse(503, shown, "too many names of this session wait to be resolved; try again later")
+        : this.refuse(502, shown, "its name could not be resolved"),
+    )
   }
 
   private async dial(host: string, port: number) {
     const { destinations } = this.gate
     const shown = `${host}:${port}`
-    const found = await destinations.resolve(host)
+    const found = await this.gate.resolve(host)
     if (this.phase !== "dialling") return
     const [address] = found
     if (address === undefined) return this.refuse(502, shown, "its name has no address")

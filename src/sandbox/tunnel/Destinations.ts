@@ -42,7 +42,7 @@ export class Destinations extends Context.Tag("codegen-mcp/sandbox/Destinations"
       let guarded: ReadonlyArray<Guarded> = []
       // They may move while the node runs; one that cannot be found now is where it was.
       const look = Effect.forEach(services, ({ what, host, port }, index) =>
-        Effect.tryPromise(() => outside.resolve(host)).pipe(
+        Effect.tryPromise(() => outside.resolve(host, services)).pipe(
           Effect.map((addresses): Guarded => ({ what, port, list: subnets(addresses) ?? none })),
           Effect.orElseSucceed((): Guarded => guarded[index] ?? { what, port, list: none }),
         ),

@@ -95,6 +95,7 @@ export const make = Effect.fnUntraced(function* (
   const wait = () => {
     const gate: Gate = {
       destinations,
+      resolve: (host) => destinations.resolve(host, connections),
       open: link.open,
       allows: (host, port) => allows(host, port),
       isHeld,

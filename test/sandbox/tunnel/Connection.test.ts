@@ -3,7 +3,9 @@ import type { Socket } from "node:net"
 import { Duplex } from "node:stream"
 import type { ChannelHandler } from "../../../src/agent/Channel.ts"
 import { Channel } from "../../../src/agent/Channel.ts"
+import { Kind } from "../../../src/agent/Frame.ts"
 import { Connection, patience } from "../../../src/sandbox/tunnel/Connection.ts"
+import { TooManyNames } from "../../../src/sandbox/tunnel/Outside.ts"
 
 /** A host that takes a write only when it is let, and counts how often it is written to. */
 class SlowHost extends Duplex {
@@ -33,7 +35,8 @@ class SlowHost extends Duplex {
 const pieces = 10_000
 
 /** A connection of a program that asked for a host, and has said `early` before that was reached. */
-const open = async (early: number) => {
+const open = async (early: number, resolve = async (): Promise<ReadonlyArray<string>> => ["192.0.2.1"]) => {
+  const answers: Array<Uint8Array> = []
   const host = new SlowHost()
   let handler: ChannelHandler | undefined
   let said = 0
@@ -42,14 +45,17 @@ const open = async (early: number) => {
   }
   const connection = new Connection(
     {
-      destinations: {
-        resolve: async () => ["192.0.2.1"],
-        connect: () => host as unknown as Socket,
-        refusal: () => undefined,
-      },
+      destinations: { connect: () => host as unknown as Socket, refusal: () => undefined },
+      resolve,
       open: (given) => {
         handler = given
-        return new Channel(1, given, { send: () => {}, maySend: () => true, closed: () => {} })
+        return new Channel(1, given, {
+          send: (kind, payload) => {
+            if (kind === Kind.data && payload !== undefined) answers.push(payload)
+          },
+          maySend: () => true,
+          closed: () => {},
+        })
       },
       allows: () => true,
       isHeld: () => true,
@@ -66,7 +72,7 @@ const open = async (early: number) => {
   say(early)
   await new Promise(setImmediate)
   host.emit("connect")
-  return { host, connection, say, end: () => handler?.end() }
+  return { host, connection, say, end: () => handler?.end(), answer: () => Buffer.concat(answers).toString() }
 }
 
 const expected = (count: number) => Buffer.from(Uint8Array.from({ length: count }, (_, index) => index % 251))
@@ -86,6 +92,15 @@ describe("Connection", () => {
       assert.isAtMost(host.writes, 10)
     },
   )
+
+  it("says why where too many names of its session wait to be resolved", async () => {
+    const { connection, answer } = await open(0, () => Promise.reject(new TooManyNames()))
+    assert.strictEqual(
+      answer(),
+      "503 example.com:80: too many names of this session wait to be resolved; try again later\n",
+    )
+    connection.abort()
+  })
 
   it("tells a slow host what its program said before it went", async () => {
     const { host, connection, say } = await open(1)

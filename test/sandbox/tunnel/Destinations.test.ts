@@ -1,8 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
 import { subnets } from "../../../src/sandbox/tunnel/Addresses.ts"
 import { refusalOf } from "../../../src/sandbox/tunnel/Destinations.ts"
-import { sharing } from "../../../src/sandbox/tunnel/Outside.ts"
 
 const list = (...texts: ReadonlyArray<string>) => subnets(texts)!
 
@@ -36,32 +34,4 @@ describe("Destinations", () => {
     assert.strictEqual(refusal("10.1.0.9", 2375), "the Docker engine")
     assert.isUndefined(refusal("10.1.0.5", 8080))
   })
-})
-
-describe("Outside", () => {
-  it.live("looks a name up once for all who ask at a time, and two names at a time", () =>
-    Effect.promise(async () => {
-      const asked: Array<string> = []
-      const ends: Array<() => void> = []
-      const look = sharing((host) => {
-        asked.push(host)
-        return new Promise((resolve, reject) =>
-          ends.push(() => (host === "bad" ? reject(new Error(host)) : resolve([host]))),
-        )
-      })
-      const all = ["a", "a", "bad", "c", "a"].map((host) => look(host).catch(() => ["none"]))
-      assert.deepStrictEqual(asked, ["a", "bad"])
-      ends.shift()?.()
-      assert.deepStrictEqual(await all[0], ["a"])
-      ends.shift()?.()
-      assert.deepStrictEqual(await all[2], ["none"])
-      assert.deepStrictEqual(asked, ["a", "bad", "c"])
-      ends.shift()?.()
-      assert.deepStrictEqual(await Promise.all(all), [["a"], ["a"], ["none"], ["c"], ["a"]])
-      const again = look("a")
-      assert.deepStrictEqual(asked, ["a", "bad", "c", "a"])
-      ends.shift()?.()
-      assert.deepStrictEqual(await again, ["a"])
-    }),
-  )
 })
