@@ -19,6 +19,7 @@ import { damaged } from "./migrations/0008_damaged.ts"
 import { network } from "./migrations/0009_network.ts"
 import { artifacts } from "./migrations/0010_artifacts.ts"
 import { compaction } from "./migrations/0011_compaction.ts"
+import { listens } from "./migrations/0012_listens.ts"
 import * as PreparedPool from "./PreparedPool.ts"
 
 /** Postgres could not be used at start; the message says where it was looked for. */
@@ -119,6 +120,7 @@ const migrate = exclusively(
       "0009_network": network,
       "0010_artifacts": artifacts,
       "0011_compaction": compaction,
+      "0012_listens": listens,
     }),
   }),
 )

@@ -8,6 +8,7 @@ import { linkKeys } from "../cluster/LinkKeys.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import { Docker } from "../sandbox/Docker.ts"
+import { listening } from "../sandbox/tunnel/Peers.ts"
 import { settings } from "../Settings.ts"
 
 /** Another process runs under this node's id. */
@@ -53,9 +54,10 @@ export const layer = Layer.scoped(
     const interval = yield* settings.heartbeat.config
     const expiry = Duration.toSeconds(yield* settings.nodeExpiry.config)
     const keys = (yield* linkKeys).map(({ identity }) => identity)
+    const listens = yield* listening
     const register = sql`
-      INSERT INTO node (incarnation, id, engine, link_keys)
-      VALUES (${incarnation}, ${node}, ${engine}, ${keys}::text[])`
+      INSERT INTO node (incarnation, id, engine, link_keys, listens)
+      VALUES (${incarnation}, ${node}, ${engine}, ${keys}::text[], ${listens}::text[])`
 
     yield* sql.withTransaction(
       Effect.gen(function* () {

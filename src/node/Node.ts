@@ -14,6 +14,7 @@ import { Limits } from "../sandbox/Limits.ts"
 import * as Reconciler from "../sandbox/Reconciler.ts"
 import { Sandboxes } from "../sandbox/Sandboxes.ts"
 import { Templates } from "../sandbox/Templates.ts"
+import { Peers } from "../sandbox/tunnel/Peers.ts"
 import { Tunnels } from "../sandbox/tunnel/Tunnels.ts"
 import * as Directory from "../session/Directory.ts"
 import { HeldSessions } from "../session/HeldSessions.ts"
@@ -73,6 +74,7 @@ const sandboxes = ({ sandboxes }: Parts) =>
     Layer.provideMerge(Templates.layer),
     Layer.provideMerge(Limits.layer),
     Layer.provideMerge(Tunnels.layer),
+    Layer.provide(Peers.layer),
   )
 
 const files = Layer.merge(Checkpoints.layer, Objects.layer).pipe(Layer.provideMerge(SignedUrls.layer))

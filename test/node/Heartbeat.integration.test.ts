@@ -1,8 +1,11 @@
 import { SqlClient } from "@effect/sql"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import * as Heartbeat from "../../src/node/Heartbeat.ts"
 import { Docker } from "../../src/sandbox/Docker.ts"
+import { Destinations } from "../../src/sandbox/tunnel/Destinations.ts"
+import { Outside } from "../../src/sandbox/tunnel/Outside.ts"
+import { Peers } from "../../src/sandbox/tunnel/Peers.ts"
 import * as TestNode from "../support/TestNode.ts"
 import { until } from "../support/Until.ts"
 
@@ -25,7 +28,22 @@ const rows = (node: string) =>
       SELECT ended_at IS NOT NULL AS ended, seen_at AS seen, engine FROM node WHERE id = ${node} ORDER BY started_at`,
   )
 
-const services = Docker.layer.pipe(Layer.provideMerge(TestNode.both({ NODE_HEARTBEAT: "100 millis" })))
+const services = Docker.layer.pipe(
+  Layer.provideMerge(
+    TestNode.both({
+      NODE_HEARTBEAT: "100 millis",
+      RUNNER_HOST: "10.77.0.5",
+      TUNNEL_ALLOW_CIDRS: "10.77.0.0/16",
+    }),
+  ),
+)
+
+/** Why a node that looks now dials an address in no tunnel. */
+const refusal = (address: string, port: number) =>
+  Effect.gen(function* () {
+    const layer = Destinations.layer.pipe(Layer.provide(Layer.merge(Outside.layer, Peers.layer)))
+    return Context.get(yield* Layer.build(Layer.fresh(layer)), Destinations).refusal(address, port)
+  })
 
 layer(services, { excludeTestServices: true, timeout: "60 seconds" })("Heartbeat", (it) => {
   it.scoped("registers the node with its engine, and keeps saying that it lives", () =>
@@ -59,6 +77,20 @@ layer(services, { excludeTestServices: true, timeout: "60 seconds" })("Heartbeat
       yield* start("two")
       assert.strictEqual((yield* Effect.timeoutOption(replaced, "300 millis"))._tag, "None")
     }),
+  )
+
+  it.scoped(
+    "says where the node listens, so that no tunnel of another one leads there, whatever is excepted",
+    () =>
+      Effect.gen(function* () {
+        const { stop } = yield* start("listening")
+        for (const port of [8080, 34431])
+          assert.strictEqual(yield* refusal("10.77.0.5", port), "a node of this cluster")
+        assert.isUndefined(yield* refusal("10.77.0.5", 443))
+        assert.isUndefined(yield* refusal("10.77.0.6", 8080))
+        yield* stop
+        assert.isUndefined(yield* refusal("10.77.0.5", 8080))
+      }),
   )
 
   it.scoped("says that the node has ended when it leaves", () =>

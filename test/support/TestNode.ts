@@ -9,6 +9,7 @@ import { Limits } from "../../src/sandbox/Limits.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
 import { Outside } from "../../src/sandbox/tunnel/Outside.ts"
+import { Peers } from "../../src/sandbox/tunnel/Peers.ts"
 import { Tunnels } from "../../src/sandbox/tunnel/Tunnels.ts"
 import { SessionRows } from "../../src/session/SessionRows.ts"
 import { Registry } from "../../src/tools/Registry.ts"
@@ -83,14 +84,17 @@ export const both = (values: Values = {}, lease = Lease.layerEndless) =>
   )
 
 /** The ways out, for a node that has its sessions for itself. */
-export const network = Tunnels.layer.pipe(Layer.provideMerge(Lease.layerEndless))
+export const network = Tunnels.layer.pipe(
+  Layer.provide(Peers.layerNone),
+  Layer.provideMerge(Lease.layerEndless),
+)
 
 /** Under the templates and on the engine that the settings name; `outside` is the network as they reach it. */
 const sandboxesWith = (outside: Layer.Layer<Outside>, lease = Lease.layerEndless) =>
   Sandboxes.layer.pipe(
     Layer.provideMerge(Templates.layer),
     Layer.provideMerge(Limits.layer),
-    Layer.provideMerge(Tunnels.layerOutside.pipe(Layer.provide(outside))),
+    Layer.provideMerge(Tunnels.layerOutside.pipe(Layer.provide(Layer.merge(outside, Peers.layerNone)))),
     Layer.provideMerge(lease),
     Layer.provideMerge(Docker.layer),
   )

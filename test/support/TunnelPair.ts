@@ -123,7 +123,7 @@ export const make = (times: typeof patience) =>
           refusal: refusalOf({
             exceptions: subnets(["192.0.2.0/24"])!,
             ports: [],
-            own: () => subnets([])!,
+            own: () => [],
             services: () => [],
           }),
         },

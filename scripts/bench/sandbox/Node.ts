@@ -10,6 +10,7 @@ import { Limits } from "../../../src/sandbox/Limits.ts"
 import type { Sandbox } from "../../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../../src/sandbox/Templates.ts"
+import { Peers } from "../../../src/sandbox/tunnel/Peers.ts"
 import { Tunnels } from "../../../src/sandbox/tunnel/Tunnels.ts"
 import { StartError } from "../../process/StartError.ts"
 import * as Machine from "../../setup/Machine.ts"
@@ -33,7 +34,7 @@ export const on =
         Sandboxes.layer.pipe(
           Layer.provideMerge(Templates.layer),
           Layer.provideMerge(Limits.layer),
-          Layer.provide(Tunnels.layer),
+          Layer.provide(Tunnels.layer.pipe(Layer.provide(Peers.layerNone))),
           Layer.provide(Lease.layerEndless),
           Layer.provideMerge(observed(answered)),
           Layer.provideMerge(identity),

@@ -64,6 +64,11 @@ export const isIn = (list: BlockList, address: string) => {
   return version !== 0 && !isMapped(address) && list.check(address, version === 4 ? "ipv4" : "ipv6")
 }
 
+/** Also where one is written in another way. */
+export const isSame = (one: string, other: string) =>
+  one === other || (isIP(one) === 6 && isIP(other) === 6 && hostnameOf(one) === hostnameOf(other))
+
+const hostnameOf = (address: string) => new URL(`http://[${address}]`).hostname
+
 /** A list would take such an address for the one that it holds. */
-const isMapped = (address: string) =>
-  isIP(address) === 6 && new URL(`http://[${address}]`).hostname.startsWith("[::ffff:")
+const isMapped = (address: string) => isIP(address) === 6 && hostnameOf(address).startsWith("[::ffff:")

@@ -1,10 +1,11 @@
 /** Where tunnels may lead: which addresses are dialled for a name, and which never. */
 import { ConfigError, Context, Effect, Layer, Option, Redacted, Schedule } from "effect"
-import type { BlockList } from "node:net"
-import { networkInterfaces } from "node:os"
+import { type BlockList, isIP } from "node:net"
+import { timeLimit } from "../../domain/TimeLimit.ts"
 import { settings } from "../../Settings.ts"
-import { isIn, kindOf, subnets } from "./Addresses.ts"
+import { isIn, isSame, kindOf, subnets } from "./Addresses.ts"
 import { Outside } from "./Outside.ts"
+import { type Listener, ownAddresses, Peers, placeOf } from "./Peers.ts"
 
 export class Destinations extends Context.Tag("codegen-mcp/sandbox/Destinations")<
   Destinations,
@@ -26,29 +27,37 @@ export class Destinations extends Context.Tag("codegen-mcp/sandbox/Destinations"
           ),
         )
       }
-      const database = yield* Effect.option(settings.databaseUrl.config)
+      const database = Option.map(yield* Effect.option(settings.databaseUrl.config), Redacted.value)
       const engine = yield* settings.dockerHost.config
       const services = [
-        { what: "this cluster's Postgres", url: Option.map(database, Redacted.value), usual: 5432 },
-        { what: "this node's Docker engine", url: engine, usual: 2375 },
-      ].flatMap(({ what, url, usual }) => {
-        const parsed = Option.getOrUndefined(Option.filter(url, URL.canParse))
-        const { hostname, port } = new URL(parsed ?? "none:")
-        return hostname === ""
-          ? []
-          : [{ what, host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || usual) }]
-      })
+        { what: "this cluster's Postgres", at: Option.flatMap(database, (url) => placeOf(url, 5432)) },
+        { what: "this node's Docker engine", at: Option.flatMap(engine, (url) => placeOf(url, 2375)) },
+      ].flatMap(({ what, at }) => Option.toArray(at).map((place) => ({ what, ...place })))
       const ports = [yield* settings.httpPort.config, yield* settings.runnerPort.config]
+      const peers = yield* Peers
+      const addressesOf = (host: string) =>
+        isIP(host) === 0 ? outside.resolve(host, services) : Promise.resolve([host])
+      let others: ReadonlyArray<Listener> = []
       let guarded: ReadonlyArray<Guarded> = []
       // They may move while the node runs; one that cannot be found now is where it was.
-      const look = Effect.forEach(services, ({ what, host, port }, index) =>
-        Effect.tryPromise(() => outside.resolve(host, services)).pipe(
-          Effect.map((addresses): Guarded => ({ what, port, list: subnets(addresses) ?? none })),
-          Effect.orElseSucceed((): Guarded => guarded[index] ?? { what, port, list: none }),
-        ),
-      ).pipe(Effect.tap((found) => Effect.sync(() => (guarded = found))))
+      const look = Effect.gen(function* () {
+        others = yield* Effect.orElseSucceed(
+          timeLimit("5 seconds", () => undefined)(peers.listeners),
+          () => others,
+        )
+        const all = [...services, ...others.map((place) => ({ what: "a node of this cluster", ...place }))]
+        guarded = yield* Effect.forEach(all, ({ what, host, port }) =>
+          Effect.tryPromise(() => addressesOf(host)).pipe(
+            Effect.map((addresses) => ({ what, host, port, addresses })),
+            Effect.orElseSucceed(() => {
+              const before = guarded.find((one) => one.host === host && one.port === port)
+              return before ?? { what, host, port, addresses: [] }
+            }),
+          ),
+        )
+      })
       yield* look
-      yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced("1 minute")))
+      yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced("10 seconds")))
       return {
         ...outside,
         refusal: refusalOf({ exceptions, ports, own: ownAddresses, services: () => guarded }),
@@ -57,42 +66,39 @@ export class Destinations extends Context.Tag("codegen-mcp/sandbox/Destinations"
   )
 }
 
-interface Guarded {
+/** What listens at some addresses, under a name or none. */
+interface Guarded extends Listener {
   readonly what: string
-  readonly list: BlockList
-  readonly port: number
+  readonly addresses: ReadonlyArray<string>
 }
 
-const none = subnets([])!
-
-/** Exceptions open addresses, and never what the node and its cluster themselves listen on. */
-export const refusalOf =
-  ({
-    exceptions,
-    ports,
-    own,
-    services,
-  }: {
-    readonly exceptions: BlockList
-    readonly ports: ReadonlyArray<number>
-    readonly own: () => BlockList
-    readonly services: () => ReadonlyArray<Guarded>
-  }) =>
-  (address: string, port: number): string | undefined => {
+/**
+ * Exceptions open addresses, and never what the nodes of the cluster and their services listen on. What is at one address
+ * of this machine is taken to be at all of them.
+ */
+export const refusalOf = ({
+  exceptions,
+  ports,
+  own,
+  services,
+}: {
+  readonly exceptions: BlockList
+  readonly ports: ReadonlyArray<number>
+  readonly own: () => ReadonlyArray<string>
+  readonly services: () => ReadonlyArray<Pick<Guarded, "what" | "port" | "addresses">>
+}) => {
+  const isOwn = (address: string) =>
+    kindOf(address) === "loopback" || own().some((one) => isSame(one, address))
+  return (address: string, port: number): string | undefined => {
     const kind = kindOf(address)
-    const isOwn = kind === "loopback" || isIn(own(), address)
-    if (isOwn && ports.includes(port)) return "this node itself"
+    const isHere = isOwn(address)
+    if (isHere && ports.includes(port)) return "this node itself"
+    const isAt = ({ addresses }: Pick<Guarded, "addresses">) =>
+      addresses.some((one) => isSame(one, address) || (isHere && isOwn(one)))
     // Several may stand at one address.
-    const here = services().filter(({ list }) => isIn(list, address))
-    const exact = here.find((service) => service.port === port)
+    const exact = services().find((service) => service.port === port && isAt(service))
     if (exact !== undefined) return exact.what
     if (isIn(exceptions, address)) return undefined
-    return kind ?? (isOwn ? "this node itself" : here[0]?.what)
+    return kind ?? (isHere ? "this node itself" : services().find(isAt)?.what)
   }
-
-const ownAddresses = () =>
-  subnets(
-    Object.values(networkInterfaces()).flatMap((all = []) =>
-      all.map(({ address }) => address.replace(/%.*/, "")),
-    ),
-  ) ?? none
+}

@@ -8,10 +8,12 @@ describe("Destinations", () => {
   const refusal = refusalOf({
     exceptions: list("127.0.0.0/8", "10.1.0.0/16", "192.0.2.0/24"),
     ports: [8080, 34431],
-    own: () => list("10.1.0.1", "8.8.4.4"),
+    own: () => ["10.1.0.1", "8.8.4.4"],
     services: () => [
-      { what: "this cluster's Postgres", list: list("10.1.0.9", "8.8.8.8"), port: 5432 },
-      { what: "the Docker engine", list: list("10.1.0.9"), port: 2375 },
+      { what: "this cluster's Postgres", addresses: ["10.1.0.9", "8.8.8.8"], port: 5432 },
+      { what: "the Docker engine", addresses: ["10.1.0.9"], port: 2375 },
+      { what: "a node of this cluster", addresses: ["10.1.0.2", "2001:4860::0:8"], port: 34431 },
+      { what: "a service of this machine", addresses: ["127.0.0.1"], port: 6000 },
     ],
   })
 
@@ -33,5 +35,11 @@ describe("Destinations", () => {
     assert.strictEqual(refusal("10.1.0.9", 5432), "this cluster's Postgres")
     assert.strictEqual(refusal("10.1.0.9", 2375), "the Docker engine")
     assert.isUndefined(refusal("10.1.0.5", 8080))
+    assert.strictEqual(refusal("10.1.0.2", 34431), "a node of this cluster")
+    assert.isUndefined(refusal("10.1.0.2", 443))
+    assert.strictEqual(refusal("2001:4860::8", 443), "a node of this cluster")
+    for (const address of ["127.0.0.1", "127.1.2.3", "10.1.0.1"])
+      assert.strictEqual(refusal(address, 6000), "a service of this machine", address)
+    assert.isUndefined(refusal("10.1.0.5", 6000))
   })
 })
