@@ -26,7 +26,7 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
   const sessions = yield* Sessions
   const { node } = yield* NodeIdentity
 
-  /** Uploads that come in here. What one that breaks off has brought stays for a while, so that few come at a time. */
+  /** Uploads that come in here: few at a time, for each brings as much as a file may be before it counts as one. */
   const senders = new Counts<Principal>()
   const receive = (principal: Principal) =>
     Effect.acquireRelease(

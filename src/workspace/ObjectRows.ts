@@ -138,6 +138,15 @@ export const make = Effect.gen(function* () {
       if (made.length === 0) return yield* new UrlUsed({ object: id })
     }, sql.withTransaction),
 
+    /** Removes the rows of those packs that no piece is in; gives which those were. */
+    forget: (packs: ReadonlyArray<string>) =>
+      Effect.map(
+        sql<{ id: string }>`
+          DELETE FROM pack WHERE id = ANY(${packs}::text[]) AND NOT EXISTS (SELECT FROM piece WHERE piece.pack = pack.id)
+          RETURNING id`,
+        (rows) => rows.map(({ id }) => id),
+      ),
+
     find: (id: string) =>
       Effect.map(sql<StoredObject>`SELECT ${columns} ${kept} AND object.id = ${id}`, ([row]) => row),
 

@@ -135,41 +135,72 @@ export class Objects extends Context.Tag("codegen-mcp/workspace/Objects")<
         )
       }
 
+      /** What was begun is finished before anyone takes it away again. */
+      const noting = (written: Array<string>): PackStore["Type"] => ({
+        ...store,
+        put: (pack, data) =>
+          Effect.uninterruptible(
+            Effect.suspend(() => {
+              written.push(pack)
+              return store.put(pack, data)
+            }),
+          ),
+      })
+
+      /** Removes packs of a file that is not kept. Where Postgres does not answer, they go after a while by themselves. */
+      const discard = (written: ReadonlyArray<string>) =>
+        written.length === 0
+          ? Effect.void
+          : answering(rows.forget(written)).pipe(Effect.flatMap(store.remove), Effect.ignoreLogged)
+
+      const keep = Effect.fnUntraced(function* <E>(
+        { id: given, ...object }: Omit<ObjectRows.NewObject, "id"> & { readonly id?: ObjectId },
+        source: Stream.Stream<Uint8Array, E>,
+        written: Array<string>,
+      ) {
+        const { kind, principal, session } = object
+        const id = given ?? (yield* newId)
+        yield* answering(rows.bounded(principal, session, kind, 0))
+        const packs = noting(written)
+        const packing = yield* Packing.make(packs, (hashes) =>
+          Effect.map(
+            answering(rows.known(principal, hashes)),
+            (known) => new Set(hashes.filter((hash) => !known.has(hash))),
+          ),
+        )
+        const waiting: Array<Piece> = []
+        let bytes = 0
+        const flush = Effect.suspend(() => {
+          bytes = 0
+          return packing.add(waiting.splice(0))
+        }).pipe(Effect.catchTag("StoreFailed", unavailable))
+        const all = yield* cut(source, limit, (piece) => {
+          waiting.push(piece)
+          bytes += piece.data.length
+          return bytes >= packSize ? flush : Effect.void
+        })
+        yield* flush
+        const places = yield* packing.finish.pipe(
+          Effect.tap(({ pack }) => (pack === undefined ? Effect.void : packs.put(pack.id, pack.data))),
+          Effect.map(({ places }) => places),
+          Effect.catchTag("StoreFailed", unavailable),
+        )
+        yield* answering(rows.insert({ id, ...object }, all, places))
+        return yield* Effect.catchTag(find(id), "ArtifactNotFound", () =>
+          Effect.dieMessage("what was just kept is gone"),
+        )
+      })
+
       return {
         limit,
 
-        save: Effect.fn("Objects.save")(function* ({ id: given, ...object }, source) {
-          const { kind, principal, session } = object
-          const id = given ?? (yield* newId)
-          yield* answering(rows.bounded(principal, session, kind, 0))
-          const packing = yield* Packing.make(store, (hashes) =>
-            Effect.map(
-              answering(rows.known(principal, hashes)),
-              (known) => new Set(hashes.filter((hash) => !known.has(hash))),
-            ),
+        save: Effect.fn("Objects.save")(function* (object, source) {
+          const written: Array<string> = []
+          return yield* keep(object, source, written).pipe(
+            Effect.scoped,
+            Effect.onError(() => discard(written)),
           )
-          const waiting: Array<Piece> = []
-          let bytes = 0
-          const keep = Effect.suspend(() => {
-            bytes = 0
-            return packing.add(waiting.splice(0))
-          }).pipe(Effect.catchTag("StoreFailed", unavailable))
-          const all = yield* cut(source, limit, (piece) => {
-            waiting.push(piece)
-            bytes += piece.data.length
-            return bytes >= packSize ? keep : Effect.void
-          })
-          yield* keep
-          const places = yield* packing.finish.pipe(
-            Effect.tap(({ pack }) => (pack === undefined ? Effect.void : store.put(pack.id, pack.data))),
-            Effect.map(({ places }) => places),
-            Effect.catchTag("StoreFailed", unavailable),
-          )
-          yield* answering(rows.insert({ id, ...object }, all, places))
-          return yield* Effect.catchTag(find(id), "ArtifactNotFound", () =>
-            Effect.dieMessage("what was just kept is gone"),
-          )
-        }, Effect.scoped),
+        }),
 
         artifact: (principal, id) =>
           Effect.filterOrFail(

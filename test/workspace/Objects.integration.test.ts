@@ -1,9 +1,9 @@
 /** Files beside the workspace, in a real Postgres and in a folder. */
 import { SqlClient } from "@effect/sql"
 import { assert, layer } from "@effect/vitest"
-import { Clock, Effect, Layer, Stream } from "effect"
+import { Clock, Effect, Fiber, Layer, Stream } from "effect"
 import { createHash, randomBytes } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ObjectId, Principal, type SessionId } from "../../src/domain/Identity.ts"
@@ -16,12 +16,15 @@ import * as PostgresPacks from "../../src/workspace/PostgresPacks.ts"
 import { SignedUrls } from "../../src/workspace/SignedUrls.ts"
 import * as SessionTable from "../support/SessionTable.ts"
 import * as TestNode from "../support/TestNode.ts"
+import { until } from "../support/Until.ts"
 
 const MiB = 1024 * 1024
 const principal = Principal.make("local")
 
+/** The folder that is in use, if one is. */
+let current: string | undefined
 const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "codegen-objects-"))),
+  Effect.sync(() => (current = mkdtempSync(join(tmpdir(), "codegen-objects-")))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true })),
 )
 
@@ -84,6 +87,16 @@ const rowsOf = (table: string) =>
       ([row]) => row?.count,
     ),
   )
+
+/** How many packs there are, and files of packs where those are files. */
+const packs = Effect.map(rowsOf("pack"), (rows) => ({
+  rows: rows ?? 0,
+  files:
+    current === undefined
+      ? 0
+      : readdirSync(current, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+          .length,
+}))
 
 const close = (session: SessionId) =>
   Effect.flatMap(
@@ -165,6 +178,36 @@ for (const [where, store] of Object.entries(stores)) {
           assert.strictEqual(yield* rowsOf("object"), 1)
           yield* remove(principal, archives[1]!.id)
         }),
+    )
+
+    it.effect("leaves no pack of a save that fails, is refused or is interrupted", () =>
+      Effect.gen(function* () {
+        const session = yield* SessionTable.insert()
+        const kept = yield* save(session, randomBytes(5 * MiB))
+        const before = yield* packs
+        const { remove, save: keep } = yield* Objects
+        const object = {
+          principal,
+          session,
+          epoch: undefined,
+          kind: "upload",
+          name: "a",
+          mime: "x/y",
+        } as const
+        const begun = chunksOf(randomBytes(9 * MiB))
+        const broken = Stream.concat(begun, Stream.fail({ _tag: "Broken" as const }))
+        assert.strictEqual(yield* tagOf(keep(object, broken)), "Broken")
+        assert.deepStrictEqual(yield* packs, before)
+        assert.strictEqual(yield* tagOf(save(session, randomBytes(12 * MiB + 1))), "TransferTooLarge")
+        for (const size of [100, 5 * MiB])
+          assert.strictEqual(yield* tagOf(save(session, randomBytes(size), { epoch: 7 })), "SessionClosed")
+        assert.deepStrictEqual(yield* packs, before)
+        const endless = yield* Effect.fork(keep(object, Stream.concat(begun, Stream.never)))
+        yield* until(packs, ({ rows }) => rows > before.rows)
+        yield* Fiber.interrupt(endless)
+        assert.deepStrictEqual(yield* packs, before)
+        yield* remove(principal, kept.id)
+      }),
     )
 
     it.effect(
