@@ -15,11 +15,20 @@ export const readJUnit = Effect.fnUntraced(function* ({ files }: Sandbox, path: 
   const collector = new Collector()
   if (found.length === maxFiles) collector.note(`The first ${maxFiles} reports are read.`)
   let durationMs = 0
-  for (const one of found) {
+  let left = maxTotal
+  for (const [index, one] of found.entries()) {
+    if (left === 0) {
+      collector.note(
+        `The first ${index} reports are read, which have ${maxTotal} bytes: name fewer for the rest.`,
+      )
+      break
+    }
     const { size } = yield* files.stat(absolute(one))
-    if (size > maxBytes) collector.note(`${one} is read as far as its first ${maxBytes} bytes.`)
+    const length = Math.min(size, maxBytes, left)
+    left -= length
+    if (size > length) collector.note(`${one} is read as far as its first ${length} bytes.`)
     const reader = new JUnit(collector)
-    yield* Stream.runForEach(files.stream(absolute(one), 0, Math.min(size, maxBytes)), (piece) =>
+    yield* Stream.runForEach(files.stream(absolute(one), 0, length), (piece) =>
       Effect.sync(() => reader.push(piece)),
     )
     reader.end()
@@ -41,8 +50,9 @@ export const readJUnit = Effect.fnUntraced(function* ({ files }: Sandbox, path: 
 })
 
 const maxFiles = 100
-/** Of one report. */
+/** Of one report, and of all. */
 const maxBytes = 32 * 1024 * 1024
+const maxTotal = 64 * 1024 * 1024
 
 class NoReport extends Schema.TaggedError<NoReport>()("NoReport", { path: Schema.String }) {
   override get message() {
