@@ -23,8 +23,11 @@ interface Input {
   readonly end: boolean
 }
 
-/** What one operation runs. */
-export const commandsOf = (call: OwnerCall) => {
+/**
+ * What one operation runs. What a tool runs only to look is not `kept`: it takes no place of those whose output callers
+ * come back for.
+ */
+export const commandsOf = (call: OwnerCall, { kept = true }: { readonly kept?: boolean } = {}) => {
   let told = 0
   const tell = (weight: number, message: string) => {
     told += weight
@@ -50,11 +53,11 @@ export const commandsOf = (call: OwnerCall) => {
             const page = yield* beside.length === 0
               ? read
               : Effect.zipLeft(read, Effect.all(beside, { concurrency: 2 }), { concurrent: true })
-            yield* call.commands.end(command, page)
+            if (kept) yield* call.commands.end(command, page)
             const end = page.end ?? overdue(spec.timeoutMs)
             return { command, page, end } satisfies Ran
           }),
-        (command, exit) => (Exit.isSuccess(exit) ? Effect.void : call.commands.drop(command)),
+        (command, exit) => (kept && Exit.isSuccess(exit) ? Effect.void : call.commands.drop(command)),
       )
     }),
   }

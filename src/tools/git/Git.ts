@@ -34,8 +34,8 @@ export interface GitOutput {
 }
 
 /** Gives what runs git in a repository, one command after another; any exit code is a result. */
-export const gitIn = (call: OwnerCall, repository = ".") => {
-  const commands = commandsOf(call)
+export const gitIn = (call: OwnerCall, repository = ".", options: Parameters<typeof commandsOf>[1] = {}) => {
+  const commands = commandsOf(call, options)
   return Effect.fnUntraced(function* (args: ReadonlyArray<string>, input?: string) {
     const timeoutMs = yield* timeoutOf(undefined, call.limits)
     const spec = {

@@ -47,7 +47,7 @@ export const gitDiff = ownerTool({
     if (to !== undefined && (from === undefined || staged)) {
       return yield* new InvalidArguments({ problem: "`to` needs `from`, and goes without `staged`." })
     }
-    const git = gitIn(call, repository)
+    const git = gitIn(call, repository, { kept: false })
     const what = [
       ...(staged ? ["--cached"] : []),
       "--end-of-options",

@@ -35,7 +35,13 @@ export const gitStatus = ownerTool({
   changes: false,
   handler: Effect.fnUntraced(function* ({ repository }, call) {
     const { cut, stdout } = yield* Effect.flatMap(
-      gitIn(call, repository)(["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"]),
+      gitIn(call, repository, { kept: false })([
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "-z",
+        "--untracked-files=normal",
+      ]),
       succeeded,
     )
     const { conflicted, staged, unstaged, untracked, ...facts } = statusOf(stdout)
