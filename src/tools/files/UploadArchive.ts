@@ -65,11 +65,15 @@ export const uploadArchive = ownerTool({
     const archive = Encoding.decodeBase64(content)
     if (Either.isLeft(archive)) return yield* new InvalidArchive()
     if (archive.right.length > limits.file) return yield* new FileError({ path, reason: "too_large" })
-    return yield* unpack(path, Stream.make(archive.right), call)
+    const { files } = yield* call.sandbox
+    return yield* files.exclusively(unpack(path, Stream.make(archive.right), call))
   }),
 })
 
-/** Unpacks what was sent to a URL: what a node asks the session's owner for, and no client. */
+/**
+ * Unpacks what was sent to a URL: what a node asks the session's owner for, and no client. Edits do not wait for it, for
+ * it may be large, and comes out of the store as fast as that gives it.
+ */
 export const unpackUpload = ownerTool({
   name: "unpack_upload",
   title: "",
