@@ -61,8 +61,7 @@ export const downloadArchive = ownerTool({
           }),
         ),
       )
-    const folder = path.replace(/\/+$/, "").split("/").at(-1) ?? ""
-    const name = `${/^\.*$/.test(folder) ? "workspace" : folder.slice(0, 100)}.${format}`
+    const name = `${nameOf(path)}.${format}`
     const object = yield* objects.save(
       {
         principal,
@@ -91,3 +90,9 @@ export const downloadArchive = ownerTool({
     }
   }),
 })
+
+/** The folder's own, as a name of a file: whole characters, and such as a URL takes. */
+const nameOf = (path: string) => {
+  const folder = path.replace(/\/+$/, "").split("/").at(-1) ?? ""
+  return /^\.*$/.test(folder) ? "workspace" : [...folder.replace(/\p{Cs}/gu, "\ufffd")].slice(0, 100).join("")
+}
