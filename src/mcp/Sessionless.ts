@@ -22,7 +22,8 @@ import { ToolCalls } from "./ToolCalls.ts"
 
 /**
  * Makes what answers such requests, their bodies parsed; undefined for a request of an older revision. A call that is
- * still waited for once there is a `farewell` is answered with that, and its operation goes on.
+ * still waited for once there is a `farewell` is answered with that. Its operation is not cancelled at once: for
+ * NODE_EXPIRY its client may take it up at another node, by its id.
  */
 export const make = Effect.fnUntraced(function* (
   farewell: Effect.Effect<CallToolResult>,

@@ -1,7 +1,8 @@
 /**
  * A server of node:http on which no client can hold more than its part: headers are bounded in size and time, bodies
  * in time (in size where they are read), an answer that its client does not take is cut off, a connection carries one
- * request at a time, and there are only so many of them. What is refused before anything else sees it gets an error like those of `/mcp`.
+ * request at a time, and there are only so many of them. What is refused before anything else sees it gets an error like
+ * those of `/mcp`.
  */
 import type { HttpServerRequest } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"

@@ -299,16 +299,18 @@ describe("Sessionless", () => {
     }),
   )
 
-  it.scopedLive("answers for a node that leaves, and lets the operation go on", () =>
-    Effect.gen(function* () {
-      const { cancelled, leaving, url } = yield* serve(() => Effect.never)
-      const waiting = yield* EventStream.open(url, worded(exec({ session_id: own })))
-      yield* Deferred.succeed(leaving, undefined)
-      const [event] = yield* EventStream.rest(waiting)
-      assert.strictEqual(said(JSON.parse(event!.data)).code, "node_leaving")
-      yield* ask(url, { method: "tools/list" })
-      assert.lengthOf(cancelled, 0)
-    }),
+  it.scopedLive(
+    "answers for a node that leaves, and cancels no operation, which its client may take up elsewhere",
+    () =>
+      Effect.gen(function* () {
+        const { cancelled, leaving, url } = yield* serve(() => Effect.never)
+        const waiting = yield* EventStream.open(url, worded(exec({ session_id: own })))
+        yield* Deferred.succeed(leaving, undefined)
+        const [event] = yield* EventStream.rest(waiting)
+        assert.strictEqual(said(JSON.parse(event!.data)).code, "node_leaving")
+        yield* ask(url, { method: "tools/list" })
+        assert.lengthOf(cancelled, 0)
+      }),
   )
 
   it.scopedLive("carries the operation id that a client gives its call", () =>
