@@ -11,6 +11,7 @@ import { Effect, Schema } from "effect"
 import mime from "mime/lite"
 import { failureOf, type Explained } from "../domain/Failure.ts"
 import { pathOf, uriOf, workspaceScheme } from "../domain/WorkspaceUri.ts"
+import { textOf } from "../tools/Text.ts"
 import { filePaths, fileContent, maxPaths } from "../tools/files/WorkspaceResources.ts"
 
 const template = {
@@ -64,12 +65,10 @@ export const read = (ask: AskOwner, uri: string) =>
 export const contents = (ask: AskOwner, uri: string, path: string) =>
   Effect.gen(function* () {
     const { base64 } = yield* ask(fileContent, { path })
-    const bytes = Buffer.from(base64, "base64")
-    const text = bytes.toString()
-    const isText = !text.includes("\0") && Buffer.from(text).equals(bytes)
-    const mimeType = typeOf(path) ?? (isText ? "text/plain" : "application/octet-stream")
+    const text = textOf(Buffer.from(base64, "base64"))
+    const mimeType = typeOf(path) ?? (text === undefined ? "application/octet-stream" : "text/plain")
     return {
-      contents: [{ uri, mimeType, ...(isText ? { text } : { blob: base64 }) }],
+      contents: [{ uri, mimeType, ...(text === undefined ? { blob: base64 } : { text }) }],
     } satisfies ReadResourceResult
   })
 

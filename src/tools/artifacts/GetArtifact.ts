@@ -1,5 +1,6 @@
 /** One artifact: what is known of it, and how to have it. */
 import { Effect, Schema, Stream } from "effect"
+import { textOf } from "../Text.ts"
 import { edgeTool } from "../Tool.ts"
 import { ArtifactId, Linked, linkedContent, shown } from "./Artifact.ts"
 
@@ -24,18 +25,12 @@ export const getArtifact = edgeTool({
     const object = yield* objects.artifact(principal, artifact_id)
     const { expires, url } = yield* objects.url(object, base)
     const chunks = object.size > textLimit ? [] : yield* Stream.runCollect(objects.contents(object))
-    const bytes = Buffer.concat([...chunks])
-    const text = bytes.toString()
-    const isText =
-      object.size <= textLimit &&
-      Buffer.from(text).equals(bytes) &&
-      !text.includes("\0") &&
-      JSON.stringify(text).length <= answerLimit
+    const text = object.size > textLimit ? undefined : textOf(Buffer.concat([...chunks]))
     return {
       ...shown(object),
       url,
       url_expires_at: new Date(expires).toISOString(),
-      ...(isText ? { text } : {}),
+      ...(text !== undefined && JSON.stringify(text).length <= answerLimit ? { text } : {}),
     }
   }),
 })

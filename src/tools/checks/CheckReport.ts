@@ -4,7 +4,7 @@ import { OperationId } from "../../domain/Identity.ts"
 import { CheckpointState, type OwnerCall } from "../Tool.ts"
 import type { CheckerRun } from "./CheckRun.ts"
 import { Finding, type Severity } from "./Finding.ts"
-import { Room } from "./Room.ts"
+import { Room } from "../Room.ts"
 
 /** `running` says that it goes on; all others are ends. */
 const CheckStatus = Schema.Literal("finished", "running", "timed_out", "cancelled")

@@ -4,7 +4,7 @@ import { reportFields, shown as shownTests } from "../tests/TestAnswer.ts"
 import type { OwnerCall } from "../Tool.ts"
 import { checkReport, operationAnswer, reportOf } from "./CheckReport.ts"
 import { ending, short } from "./Finding.ts"
-import { Room } from "./Room.ts"
+import { Room } from "../Room.ts"
 import type { StepRun } from "./Step.ts"
 
 export const checksAnswer = {

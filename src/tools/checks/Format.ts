@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import { optional, ownerTool } from "../Tool.ts"
 import { answerOf, checkReport, nothingYet, operationAnswer } from "./CheckReport.ts"
 import { check, checkInput, checking } from "./CheckTool.ts"
-import { Room } from "./Room.ts"
+import { Room } from "../Room.ts"
 
 export const format = ownerTool({
   name: "format",

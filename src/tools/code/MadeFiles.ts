@@ -2,7 +2,7 @@
 import { Effect, Option, Schema } from "effect"
 import type { Content } from "../../domain/Content.ts"
 import type { SandboxFiles } from "../../sandbox/SandboxFiles.ts"
-import { imageType } from "../files/ImageType.ts"
+import { imageLimit, imageType } from "../files/ImageType.ts"
 
 export const MadeFile = Schema.Struct({
   path: Schema.String.annotations({ description: "Relative to /workspace." }),
@@ -34,7 +34,7 @@ export const madeSince = Effect.fnUntraced(function* (
   const looked = paths.toSorted().slice(0, maxLooked)
   const found = yield* Effect.forEach(looked, (path) => fileAt(files, path), { concurrency: 8 })
   const made = found.flatMap((file) => Option.toArray(file))
-  let room = imagesLimit
+  let room = imageLimit
   let images = 0
   let characters = 0
   const shown: Array<MadeFile> = []
@@ -84,6 +84,5 @@ const charactersLimit = 6000
 /** Bytes by which an image is known. */
 const headBytes = 16
 
-/** Images of one answer, and bytes of all: in base64 they fit into a line of 1 MiB, past which some clients of stdio break. */
+/** Images of one answer. */
 const maxImages = 4
-const imagesLimit = 700_000

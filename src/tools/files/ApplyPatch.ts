@@ -3,7 +3,7 @@ import { Effect, Either, Fiber, Schema } from "effect"
 import type { FileError, SandboxLost } from "../../domain/SandboxError.ts"
 import type { SandboxFiles } from "../../sandbox/SandboxFiles.ts"
 import { absolute, CheckpointState, ownerTool } from "../Tool.ts"
-import { within } from "./AnswerSize.ts"
+import { within } from "../Room.ts"
 import { type FilePatch, parse } from "./Patch.ts"
 import { type FileChange, plan } from "./PatchPlan.ts"
 

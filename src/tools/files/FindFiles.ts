@@ -1,7 +1,7 @@
 /** Finds files by a pattern for their paths. */
 import { Effect, Schema } from "effect"
 import { absolute, optional, ownerTool, WorkspacePath } from "../Tool.ts"
-import { within } from "./AnswerSize.ts"
+import { within } from "../Room.ts"
 
 const defaultLimit = 200
 const maxLimit = 1000

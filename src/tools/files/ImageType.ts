@@ -1,5 +1,8 @@
 /** Images that clients show, by the bytes that they begin with, whatever their names say. */
 
+/** Bytes of one answer's images: in base64 they fit into a line of 1 MiB, past which some clients of stdio break. */
+export const imageLimit = 700_000
+
 /** The MIME type; undefined for anything else. */
 export const imageType = (head: Uint8Array) => {
   const begins = (text: string, at = 0) =>

@@ -1,7 +1,7 @@
 /** Lists a folder. */
 import { Effect, Schema } from "effect"
 import { absolute, optional, ownerTool, WorkspacePath } from "../Tool.ts"
-import { within } from "./AnswerSize.ts"
+import { within } from "../Room.ts"
 
 /** Entries of one answer. */
 const limit = 500

@@ -2,15 +2,13 @@
 import { Effect, Schema } from "effect"
 import { InvalidArguments } from "../InvalidArguments.ts"
 import type { SandboxFiles } from "../../sandbox/SandboxFiles.ts"
+import { textOf } from "../Text.ts"
 import { absolute, optional, ownerTool, partialCharacter, WorkspacePath } from "../Tool.ts"
-import { imageType } from "./ImageType.ts"
+import { imageLimit, imageType } from "./ImageType.ts"
 import { lineText } from "./LineText.ts"
 
 /** Bytes of one answer, so that it stays below what clients pass on to a model. */
 const answerLimit = 28_000
-
-/** Bytes of an image that is shown: in base64 it fits into a line of 1 MiB, past which some clients of stdio break. */
-const imageLimit = 700_000
 
 const Count = Schema.Number.pipe(Schema.int(), Schema.nonNegative())
 const Line = Schema.Number.pipe(Schema.int(), Schema.between(1, 1_000_000_000))
@@ -93,7 +91,7 @@ const imageOf = (files: SandboxFiles, path: string, data: Uint8Array, size: numb
 const part = (data: Uint8Array, size: number, offset: number) => {
   const rest = offset + data.length < size
   const whole = rest ? data.subarray(0, data.length - partialCharacter(data)) : data
-  const plain = decode(whole)
+  const plain = textOf(whole)
   // Text full of control characters is longer, as JSON writes it, than its base64.
   const text = plain !== undefined && JSON.stringify(plain).length <= answerLimit * 1.4 ? plain : undefined
   const used = text === undefined ? data : whole
@@ -103,9 +101,4 @@ const part = (data: Uint8Array, size: number, offset: number) => {
     size,
     ...(rest ? { next_offset: offset + used.length } : {}),
   }
-}
-
-const decode = (bytes: Uint8Array) => {
-  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)
-  return Buffer.from(text).equals(bytes) && !text.includes("\0") ? text : undefined
 }

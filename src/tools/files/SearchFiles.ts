@@ -1,7 +1,7 @@
 /** Finds lines in files. */
 import { Effect, Schema } from "effect"
 import { absolute, optional, ownerTool, WorkspacePath } from "../Tool.ts"
-import { within } from "./AnswerSize.ts"
+import { within } from "../Room.ts"
 
 const defaultLimit = 100
 const maxLimit = 1000

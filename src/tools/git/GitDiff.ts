@@ -1,7 +1,7 @@
 /** What changed in a repository, as git shows it. */
 import { Effect, Schema } from "effect"
 import { InvalidArguments } from "../InvalidArguments.ts"
-import { within } from "../files/AnswerSize.ts"
+import { within } from "../Room.ts"
 import { optional, ownerTool } from "../Tool.ts"
 import { gitIn, Paths, Repository, Revision, succeeded } from "./Git.ts"
 import { countsOf, sumOf } from "./NumstatFormat.ts"

@@ -1,6 +1,6 @@
 /** How a repository's files differ from its last commit. */
 import { Effect, Schema } from "effect"
-import { within } from "../files/AnswerSize.ts"
+import { within } from "../Room.ts"
 import { ownerTool } from "../Tool.ts"
 import { gitIn, Repository, succeeded } from "./Git.ts"
 import { statusOf } from "./StatusFormat.ts"

@@ -1,5 +1,6 @@
 /** What the tools answer of a run of tests: as much of the report as an answer takes, and every failure's name. */
 import { Schema } from "effect"
+import { within } from "../Room.ts"
 import { cut } from "./Collector.ts"
 import { RunnerName, type SuiteError, type TestFailure, type TestReport, verdictOf } from "./TestReport.ts"
 
@@ -50,8 +51,8 @@ export const shown = (report: TestReport, limit: number) => {
     if (JSON.stringify(fitting).length <= limit) return fitting
   }
   const room = limit - JSON.stringify(render({ ...report, failures: [], errors: [] }, ids)).length - 500
-  const named = firstOf(render(report, ids).failures, room * 0.8)
-  const errors = firstOf(render(report, shortest).errors, room * 0.2)
+  const named = within(render(report, ids).failures, room * 0.8)
+  const errors = within(render(report, shortest).errors, room * 0.2)
   return {
     ...render(
       { ...report, failures: [], errors: [] },
@@ -122,8 +123,3 @@ const text = <K extends string>(key: K, value: string | undefined, limit: number
   (value === undefined || limit === undefined ? {} : { [key]: cut(value, limit) }) as {
     readonly [P in K]?: string
   }
-
-const firstOf = <A>(all: ReadonlyArray<A>, room: number) => {
-  let size = 0
-  return all.filter((one) => (size += JSON.stringify(one).length + 1) <= room)
-}

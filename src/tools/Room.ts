@@ -1,4 +1,12 @@
-/** The room that an answer has left, in characters of JSON. */
+/** The room of a tool's answer, in characters of JSON, so that it stays below what clients pass on to a model. */
+
+const answerLimit = 36_000
+
+/** The first items of a list that fit into one answer, or into so many characters of it. */
+export const within = <A>(items: ReadonlyArray<A>, limit = answerLimit): ReadonlyArray<A> =>
+  new Room(limit).fill(items)
+
+/** What is left of it. */
 export class Room {
   private left: number
 
