@@ -5,7 +5,7 @@ import * as Monotonic from "../../domain/Monotonic.ts"
 import type { commandsOf, Ran } from "../commands/ToolCommand.ts"
 import type { Checker } from "./Checker.ts"
 import { ending, type Finding, tidy } from "./Finding.ts"
-import type { Project } from "./Project.ts"
+import type { CheckedProject } from "./CheckedProject.ts"
 import { written } from "./Written.ts"
 
 /** `broken`: it found nothing, and failed all the same. */
@@ -31,7 +31,7 @@ export interface CheckerRun {
 /** Where commands run, and until when. */
 export interface Place {
   readonly commands: ReturnType<typeof commandsOf>
-  readonly project: Project
+  readonly project: CheckedProject
   /** By the monotonic clock, in milliseconds. */
   readonly deadline: number
 }

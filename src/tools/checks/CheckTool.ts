@@ -7,7 +7,7 @@ import type { Kind } from "./Checker.ts"
 import { neededFor, programsOf } from "./Checkers.ts"
 import { running, stateOf } from "./CheckReport.ts"
 import { runCheckers } from "./CheckRun.ts"
-import { lookAt } from "./Project.ts"
+import { lookAt } from "./CheckedProject.ts"
 
 /** Arguments of every tool that checks a project. */
 export const checkInput = {

@@ -1,6 +1,6 @@
 /** What a checker is: a program that finds fault with a project's files, and how to read what it says. */
 import type { RawFinding } from "./Finding.ts"
-import type { Project } from "./Project.ts"
+import type { CheckedProject } from "./CheckedProject.ts"
 import type { Written } from "./Written.ts"
 
 /** What is checked: rules, types, or the form of the text. */
@@ -22,7 +22,7 @@ export interface Checker {
   /** Found in the folders of the project that hold programs, or on the PATH. */
   readonly program: string
   /** The project asks for it, by a file of its own or among what it depends on. */
-  readonly isAskedFor: (project: Project) => boolean
+  readonly isAskedFor: (project: CheckedProject) => boolean
   /** Of use in any project of its language, also in one that does not ask for it. */
   readonly isCommon: boolean
   readonly args: ReadonlyArray<string>

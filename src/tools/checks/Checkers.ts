@@ -13,7 +13,7 @@ import { prettier } from "./checkers/Prettier.ts"
 import { pyright } from "./checkers/Pyright.ts"
 import { ruff, ruffFormat } from "./checkers/Ruff.ts"
 import { tsc } from "./checkers/Tsc.ts"
-import type { Project } from "./Project.ts"
+import type { CheckedProject } from "./CheckedProject.ts"
 
 /** In order of preference, where a project asks for none and several are installed. */
 export const checkers: ReadonlyArray<Checker> = [
@@ -41,7 +41,7 @@ export const checkers: ReadonlyArray<Checker> = [
  * Those that the project asks for. Of a language in which it asks for none, the first one that is installed and needs
  * no asking.
  */
-export const chosenFor = (project: Project, kind: Kind): ReadonlyArray<Checker> => {
+export const chosenFor = (project: CheckedProject, kind: Kind): ReadonlyArray<Checker> => {
   const all = checkers.filter((checker) => checker.kind === kind)
   return languages.flatMap((language) => {
     const those = all.filter((checker) => checker.language === language)
@@ -52,7 +52,10 @@ export const chosenFor = (project: Project, kind: Kind): ReadonlyArray<Checker> 
 }
 
 /** As `chosenFor`, for a caller who wants to have something checked. */
-export const neededFor = (project: Project, kind: Kind): Effect.Effect<ReadonlyArray<Checker>, NoChecker> => {
+export const neededFor = (
+  project: CheckedProject,
+  kind: Kind,
+): Effect.Effect<ReadonlyArray<Checker>, NoChecker> => {
   const chosen = chosenFor(project, kind)
   if (chosen.some(({ program }) => project.programs.has(program))) return Effect.succeed(chosen)
   const missing = chosen.length > 0

@@ -1,8 +1,8 @@
 /** The project's own installer. */
-import type { Project } from "./Project.ts"
+import type { CheckedProject } from "./CheckedProject.ts"
 
 /** A line for bash that installs what the project's manifests name; undefined where there is none. */
-export const installLine = (project: Project) => {
+export const installLine = (project: CheckedProject) => {
   const lines = [
     ...(project.has("package-lock.json") ? ["npm ci --no-audit --no-fund"] : []),
     ...(project.has("requirements.txt")

@@ -11,7 +11,7 @@ import { chosenFor, programsOf } from "./Checkers.ts"
 import { runCheckers } from "./CheckRun.ts"
 import { ending } from "./Finding.ts"
 import { installLine } from "./Install.ts"
-import { lookAt } from "./Project.ts"
+import { lookAt } from "./CheckedProject.ts"
 import type { BuiltIn, Step, StepRun, StepStatus } from "./Step.ts"
 import { written } from "./Written.ts"
 

@@ -4,7 +4,7 @@ import type { Sandbox } from "../../sandbox/Sandbox.ts"
 import { commandAnswer, noPage, standing, summary } from "../commands/CommandAnswer.ts"
 import { cancelCommand, commandsOf, start, TimeoutMs, timeoutOf } from "../commands/ToolCommand.ts"
 import { absolute, defaultWaitMs, optional, ownerTool, WaitMs, WorkspacePath } from "../Tool.ts"
-import { script } from "../tests/SandboxScript.ts"
+import { script } from "../commands/SandboxScript.ts"
 import { interpreters, InterpreterMissing, Language } from "./Languages.ts"
 import { type Made, MadeFile, madeSince } from "./MadeFiles.ts"
 

@@ -4,7 +4,7 @@
  */
 import { Effect, Option, Schema } from "effect"
 import type { Sandbox } from "../../sandbox/Sandbox.ts"
-import { script } from "./SandboxScript.ts"
+import { script } from "../commands/SandboxScript.ts"
 import { RunnerName } from "./TestReport.ts"
 
 const Remembered = Schema.Struct({

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { Sandbox } from "../../sandbox/Sandbox.ts"
 import type { Collector } from "./Collector.ts"
 import type { ReportReader } from "./Runner.ts"
-import { script } from "./SandboxScript.ts"
+import { script } from "../commands/SandboxScript.ts"
 
 /** Reads a file below /tmp in pieces of what one command may write, from where it came last to what is its end then. */
 export const reading = (

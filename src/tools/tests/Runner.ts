@@ -1,6 +1,6 @@
 /** What it takes to run tests with one program: `runners/` has a file for each. */
 import type { Collector } from "./Collector.ts"
-import type { Project } from "./Project.ts"
+import type { TestedProject } from "./TestedProject.ts"
 import type { RunnerName } from "./TestReport.ts"
 
 /** Which of a project's tests are to run; all where nothing narrows it. */
@@ -39,13 +39,13 @@ export interface RunnerOutput {
 export interface Runner {
   readonly name: RunnerName
   /** Whether a project's tests are made for it. */
-  readonly isUsedIn: (project: Project) => boolean
+  readonly isUsedIn: (project: TestedProject) => boolean
   /** How a user comes by it, for the next step of a failure. */
   readonly install: string
   /** Whether it can tell which tests a change concerns. */
   readonly knowsChanged: boolean
   /** The script leaves its report in the file `report` of its folder. It exits with 127 where the runner is missing. */
-  readonly invocation: (selection: Selection, project: Project) => Invocation
+  readonly invocation: (selection: Selection, project: TestedProject) => Invocation
   /** `folder` is where the tests ran, absolute. */
   readonly reader: (collector: Collector, folder: string) => ReportReader
   /** Finds in the output why tests did not run, where the report does not say it. */

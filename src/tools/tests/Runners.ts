@@ -1,7 +1,7 @@
 /** All runners, in the order in which a project is asked for them, and which one is a project's. */
 import { Effect, Schema } from "effect"
 import type { Sandbox } from "../../sandbox/Sandbox.ts"
-import { look, type Project, searched } from "./Project.ts"
+import { look, type TestedProject, searched } from "./TestedProject.ts"
 import type { Runner } from "./Runner.ts"
 import { cargoTest } from "./runners/CargoTest.ts"
 import { goTest } from "./runners/GoTest.ts"
@@ -23,7 +23,7 @@ export const choose = Effect.fnUntraced(function* (
   const known = yield* look(sandbox, folder)
   const named = runners.find((runner) => runner.name === name)
   if (named !== undefined) return { runner: named, project: known, others: [] }
-  const usedIn = (project: Project) =>
+  const usedIn = (project: TestedProject) =>
     runners.filter((runner) => runner.isUsedIn(project) && (path === undefined || fits(runner, path)))
   const marked = usedIn(known)
   const project = marked.length > 0 ? known : yield* searched(sandbox, folder, known)

@@ -11,7 +11,7 @@ import { fitting, remember } from "./LastFailed.ts"
 import { reading } from "./ReportFile.ts"
 import { choose } from "./Runners.ts"
 import type { RunnerOutput, Selection } from "./Runner.ts"
-import { script } from "./SandboxScript.ts"
+import { script } from "../commands/SandboxScript.ts"
 import { reportOf } from "./TestEnd.ts"
 import { RunnerName } from "./TestReport.ts"
 

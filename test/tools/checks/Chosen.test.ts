@@ -6,7 +6,7 @@ import { CommandId } from "../../../src/domain/Command.ts"
 import type { Kind } from "../../../src/tools/checks/Checker.ts"
 import { chosenFor, neededFor, programsOf } from "../../../src/tools/checks/Checkers.ts"
 import { installLine } from "../../../src/tools/checks/Install.ts"
-import { lookAt } from "../../../src/tools/checks/Project.ts"
+import { lookAt } from "../../../src/tools/checks/CheckedProject.ts"
 import * as FakeSandbox from "../../support/FakeSandbox.ts"
 
 const kinds: ReadonlyArray<Kind> = ["lint", "types", "format"]

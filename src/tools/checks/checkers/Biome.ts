@@ -1,13 +1,13 @@
 /** Biome: rules and form of JavaScript, TypeScript, JSON and CSS. (biomejs.dev, the reporter `github`) */
 import type { Checker, CheckerOutput } from "../Checker.ts"
 import { notFormatted, type RawFinding } from "../Finding.ts"
-import type { Project } from "../Project.ts"
+import type { CheckedProject } from "../CheckedProject.ts"
 import { matches } from "../Written.ts"
 
 const common = {
   language: "JavaScript",
   program: "biome",
-  isAskedFor: (project: Project) =>
+  isAskedFor: (project: CheckedProject) =>
     project.has("biome.json", "biome.jsonc", ".biome.json", ".biome.jsonc") ||
     project.needs("JavaScript", "@biomejs/biome"),
   isCommon: true,

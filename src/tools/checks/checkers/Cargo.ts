@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import type { Checker, CheckerOutput } from "../Checker.ts"
 import { notFormatted, type RawFinding } from "../Finding.ts"
-import type { Project } from "../Project.ts"
+import type { CheckedProject } from "../CheckedProject.ts"
 import { jsonLines, matches, paragraphs } from "../Written.ts"
 
 /** (doc.rust-lang.org/cargo/reference/external-tools.html, "JSON messages") */
@@ -25,7 +25,7 @@ const Message = Schema.Struct({
 
 const common = {
   language: "Rust",
-  isAskedFor: (project: Project) => project.has("Cargo.toml"),
+  isAskedFor: (project: CheckedProject) => project.has("Cargo.toml"),
   isCommon: false,
 } as const
 

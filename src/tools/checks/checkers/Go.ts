@@ -1,13 +1,13 @@
 /** Go's own checks: `go vet` for rules, `go build` for types, gofmt for the form. */
 import type { Checker } from "../Checker.ts"
 import { notFormatted, type RawFinding } from "../Finding.ts"
-import type { Project } from "../Project.ts"
+import type { CheckedProject } from "../CheckedProject.ts"
 import { matches, type Written } from "../Written.ts"
 
 const common = {
   language: "Go",
   program: "go",
-  isAskedFor: (project: Project) => project.has("go.mod"),
+  isAskedFor: (project: CheckedProject) => project.has("go.mod"),
   isCommon: false,
   install: "Go (a template whose image has it)",
 } as const

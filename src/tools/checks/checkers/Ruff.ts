@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import type { Checker, CheckerOutput } from "../Checker.ts"
 import { notFormatted, type RawFinding } from "../Finding.ts"
-import type { Project } from "../Project.ts"
+import type { CheckedProject } from "../CheckedProject.ts"
 import { jsonLines, matches, paragraphs } from "../Written.ts"
 
 const Diagnostic = Schema.Struct({
@@ -21,7 +21,8 @@ const common = {
   install: "the pip package ruff",
 } as const
 
-const isSetUp = (project: Project) => project.has("ruff.toml", ".ruff.toml") || project.hasTable("tool.ruff")
+const isSetUp = (project: CheckedProject) =>
+  project.has("ruff.toml", ".ruff.toml") || project.hasTable("tool.ruff")
 
 export const ruff: Checker = {
   ...common,

@@ -1,6 +1,6 @@
 /** Jest, from version 24 on. */
 import { factLines } from "../reports/FactLines.ts"
-import { needs, testScript } from "../Project.ts"
+import { needs, testScript } from "../TestedProject.ts"
 import { jestReporter } from "../reports/ScriptReporters.ts"
 import type { Runner } from "../Runner.ts"
 import { literal, option, packageScript, partsOf } from "./Packages.ts"

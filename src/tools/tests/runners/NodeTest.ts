@@ -1,6 +1,6 @@
 /** Node's own runner, from Node 18.15 on. */
 import { factLines } from "../reports/FactLines.ts"
-import { isScriptTest, type Project, testScript } from "../Project.ts"
+import { isScriptTest, type TestedProject, testScript } from "../TestedProject.ts"
 import { nodeReporter } from "../reports/ScriptReporters.ts"
 import type { Runner } from "../Runner.ts"
 import { literal, option, partsOf } from "./Packages.ts"
@@ -39,7 +39,7 @@ exec node --test --test-reporter=spec --test-reporter-destination=stdout \\
 }
 
 /** What the project's own script gives to `node --test`; undefined where it does something else. */
-const ownArguments = (project: Project) => {
+const ownArguments = (project: TestedProject) => {
   const script = testScript(project)
   if (!/^node\s(.*\s)?--test(\s|$)/.test(script) || /[&|;<>$`\\(\n]/.test(script)) return undefined
   const words = [...script.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)]

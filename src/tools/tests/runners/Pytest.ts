@@ -1,6 +1,6 @@
 /** pytest, which runs the tests of unittest too. */
 import { factLines } from "../reports/FactLines.ts"
-import { isPythonTest } from "../Project.ts"
+import { isPythonTest } from "../TestedProject.ts"
 import { pytestReporter } from "../reports/PythonReporters.ts"
 import type { Runner } from "../Runner.ts"
 import { python, pythonRequest } from "./Python.ts"

@@ -1,10 +1,10 @@
 /** What the files of a project say of the checkers that it uses, and which programs are there. */
 import { Effect, Option, Schema } from "effect"
 import type { Sandbox } from "../../sandbox/Sandbox.ts"
-import { script } from "../tests/SandboxScript.ts"
+import { script } from "../commands/SandboxScript.ts"
 import type { Language } from "./Checker.ts"
 
-export interface Project {
+export interface CheckedProject {
   /** Absolute. */
   readonly folder: string
   /** A file of this name stands in the project's folder. */
@@ -45,7 +45,7 @@ export const lookAt = Effect.fn("checks.lookAt")(function* (
     (yield* sandbox.files.glob(folder, "*.py", 1)).paths.length > 0
 
   const dependencies = new Set(dependencyFields.flatMap((field) => Object.keys(recordOf(packageJson[field]))))
-  const project: Project = {
+  const project: CheckedProject = {
     folder,
     has: (...wanted) => wanted.some((name) => names.has(name)),
     hasTable: (name) => tables.some((text) => text.split("\n").some((line) => isTable(line, name))),

@@ -2,7 +2,7 @@
 import { Effect, Option, Schema } from "effect"
 import type { Sandbox } from "../../sandbox/Sandbox.ts"
 
-export interface Project {
+export interface TestedProject {
   /** Names of what is in the folder itself. */
   readonly names: ReadonlySet<string>
   /** Files below it that look like tests, or like the root of a project; not all, and none before `searched`. */
@@ -24,18 +24,18 @@ export const look = Effect.fnUntraced(function* ({ files }: Sandbox, folder: str
   const texts = yield* Effect.forEach(textFiles, (name) =>
     Effect.map(names.has(name) ? textOf(name) : Effect.succeed(""), (text) => [name, text] as const),
   )
-  const contents = Object.fromEntries(texts) as Project["texts"]
+  const contents = Object.fromEntries(texts) as TestedProject["texts"]
   return {
     names,
     paths: [],
     texts: contents,
     packageJson: Option.getOrElse(decodePackage(contents["package.json"]), () => ({})),
-  } satisfies Project
+  } satisfies TestedProject
 })
 
 /** The same after a search of all that is below the folder, which takes longer. */
-export const searched = ({ files }: Sandbox, folder: string, project: Project) =>
-  Effect.map(files.glob(folder, marks, maxPaths), ({ paths }): Project => ({
+export const searched = ({ files }: Sandbox, folder: string, project: TestedProject) =>
+  Effect.map(files.glob(folder, marks, maxPaths), ({ paths }): TestedProject => ({
     ...project,
     paths: paths.filter((path) => !/(^|\/)(node_modules|\.venv|venv)\//.test(path)),
   }))
@@ -51,11 +51,11 @@ const PackageJson = Schema.Struct({
 const decodePackage = Schema.decodeUnknownOption(Schema.parseJson(PackageJson))
 
 /** Whether the manifest of a Node project names a package. */
-export const needs = ({ packageJson: { dependencies, devDependencies } }: Project, name: string) =>
+export const needs = ({ packageJson: { dependencies, devDependencies } }: TestedProject, name: string) =>
   dependencies?.[name] !== undefined || devDependencies?.[name] !== undefined
 
 /** What `npm test` would run. */
-export const testScript = ({ packageJson }: Project) => {
+export const testScript = ({ packageJson }: TestedProject) => {
   const script = packageJson.scripts?.["test"]
   return typeof script === "string" ? script : ""
 }

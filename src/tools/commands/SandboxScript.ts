@@ -1,7 +1,7 @@
-/** Small commands around a run of tests. They are none of the operation's own: its output stays the runner's. */
+/** Small commands beside what a tool is for. They are none of the operation's own: its output stays the runner's. */
 import { Effect } from "effect"
 import type { Sandbox } from "../../sandbox/Sandbox.ts"
-import { start } from "../commands/ToolCommand.ts"
+import { start } from "./ToolCommand.ts"
 
 /** Runs a script for sh, with its arguments from `$1` on, in /workspace; gives what it wrote to stdout, as far as that is kept. */
 export const script = (
