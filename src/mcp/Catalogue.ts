@@ -12,6 +12,7 @@ import type {
 import { Context, Effect, Layer } from "effect"
 import type { Explained } from "../domain/Failure.ts"
 import { Registry } from "../tools/Registry.ts"
+import type { ToolNames } from "../tools/ToolNames.ts"
 import { instructions } from "./Instructions.ts"
 import { listingOf } from "./Presentation.ts"
 import * as Prompts from "./Prompts.ts"
@@ -45,6 +46,8 @@ export class Catalogue extends Context.Tag("codegen-mcp/mcp/Catalogue")<
   {
     /** What a model is told of the server as a whole, with connections and without. */
     readonly instructions: { readonly ofConnections: string; readonly sessionless: string }
+    /** What its own words call tools. */
+    readonly names: ToolNames
     /** On one page, in a fixed order. */
     readonly tools: ReadonlyArray<Tool>
     readonly prompts: PromptShelf
@@ -58,6 +61,7 @@ export class Catalogue extends Context.Tag("codegen-mcp/mcp/Catalogue")<
         ofConnections: names.inText(instructions.ofConnections),
         sessionless: names.inText(instructions.sessionless),
       },
+      names,
       tools: listingOf(listed, names),
       prompts: {
         listing: Prompts.listing,
@@ -65,7 +69,7 @@ export class Catalogue extends Context.Tag("codegen-mcp/mcp/Catalogue")<
       },
       resources: {
         templates: Resources.templates,
-        list: Resources.list,
+        list: (ask, cursor) => Resources.list(ask, cursor, names),
         read: Resources.read,
         complete: Resources.complete,
         isResource: Resources.isResource,

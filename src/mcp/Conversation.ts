@@ -35,7 +35,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const tools = yield* ToolCalls
   const catalogue = yield* Catalogue
   const patience = Duration.times(yield* settings.shutdownTimeout.config, 0.5)
-  const left = refused(new NodeLeaving())
+  const left = refused(catalogue.names.inError(new NodeLeaving()))
   const farewell = Effect.zipRight(Deferred.await(leaving), Effect.sleep(patience)).pipe(Effect.as(left))
   /** What ends each call that is waited for here, once this node cannot wait any more. */
   const ends = new Set<Effect.Effect<unknown>>()

@@ -13,9 +13,11 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Option, Schema, Stream } from "effect"
+import type { Explained } from "../domain/Failure.ts"
 import type { Principal } from "../domain/Identity.ts"
 import { settings } from "../Settings.ts"
 import type { Admission } from "./Admission.ts"
+import { Catalogue } from "./Catalogue.ts"
 import { type Connection, Connections } from "./Connections.ts"
 import * as Conversation from "./Conversation.ts"
 import * as Door from "./Door.ts"
@@ -45,6 +47,8 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const admit = yield* Door.make
   const connections = yield* Connections
   const tools = yield* ToolCalls
+  const { names } = yield* Catalogue
+  const later = (error: Explained) => unavailable(names.inError(error))
   const conversation = yield* Conversation.make(leaving)
   const sessionless = yield* Sessionless.make(conversation.farewell, leaving)
   const maxBody = yield* settings.maxBody.config
@@ -59,7 +63,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     if (hello === undefined) return HttpServerResponse.unsafeJson(answer)
     const opened = yield* Effect.either(connections.open(principal, name, hello))
     if (opened._tag === "Left") {
-      const { message, next } = opened.left
+      const { message, next } = names.inError(opened.left)
       const error = { code: -32000, message: `${message} ${next}` }
       return HttpServerResponse.unsafeJson({ jsonrpc: "2.0", id: request.id, error })
     }
@@ -133,7 +137,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         )
       },
       // Its client asks again, which it would not where it was told that nothing is left.
-    }).pipe(Effect.catchAll(unavailable))
+    }).pipe(Effect.catchAll(later))
 
   /** A stream for what the server says unasked. Its comments show that the server is there; it keeps the lease. */
   const listen = Effect.fnUntraced(function* (
@@ -195,7 +199,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
         `MCP-Protocol-Version ${version.slice(0, 40)} is not supported; these are: ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")}.`,
       )
     }
-    const connection = yield* connections.find(principal, id).pipe(Effect.catchAll(unavailable))
+    const connection = yield* connections.find(principal, id).pipe(Effect.catchAll(later))
     if (connection === undefined) {
       return yield* refuse(404, -32001, "There is no such connection: send `initialize` again.")
     }
@@ -214,7 +218,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     if (request.method === "DELETE") {
       yield* admission.request(principal)
       const connection = yield* connectionOf(principal, request)
-      yield* connections.close(principal, connection).pipe(Effect.catchAll(unavailable))
+      yield* connections.close(principal, connection).pipe(Effect.catchAll(later))
       return HttpServerResponse.empty({ status: 200 })
     }
     return yield* refuse(405, -32000, "Use POST, GET or DELETE.", { allow: "GET, POST, DELETE" })

@@ -15,6 +15,7 @@ import { unpackUpload } from "../tools/files/UploadArchive.ts"
 import { Objects, type StoredObject } from "../workspace/Objects.ts"
 import { filesPath, SignedUrls } from "../workspace/SignedUrls.ts"
 import type { Admission } from "./Admission.ts"
+import { Catalogue } from "./Catalogue.ts"
 import { Counts } from "./Counts.ts"
 import { rangeOf } from "./Range.ts"
 import { refuse } from "./Refusal.ts"
@@ -24,6 +25,7 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
   const urls = yield* SignedUrls
   const objects = yield* Objects
   const sessions = yield* Sessions
+  const { names } = yield* Catalogue
   const { node } = yield* NodeIdentity
 
   /** Uploads that come in here: few at a time, for each brings as much as a file may be before it counts as one. */
@@ -145,7 +147,7 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
       (
         error:
           Explained | { readonly _tag: "Refusal"; readonly response: HttpServerResponse.HttpServerResponse },
-      ) => Effect.succeed("response" in error ? error.response : refusal(error)),
+      ) => Effect.succeed("response" in error ? error.response : refusal(names.inError(error))),
     ),
   )
 })

@@ -11,11 +11,13 @@ import {
   type JSONRPCMessage,
 } from "@modelcontextprotocol/sdk/types.js"
 import { Cause, Deferred, Effect, Option, Schema, Stream } from "effect"
+import type { Explained } from "../domain/Failure.ts"
 import type { OperationId, Principal } from "../domain/Identity.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { settings } from "../Settings.ts"
 import type { Admission } from "./Admission.ts"
 import { Connections } from "./Connections.ts"
+import { Catalogue } from "./Catalogue.ts"
 import * as Conversation from "./Conversation.ts"
 import * as Door from "./Door.ts"
 import { comments, frame, messageOf, streaming, updated } from "./EventStream.ts"
@@ -29,6 +31,8 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
   const connections = yield* Connections
   const sessions = yield* Sessions
   const conversation = yield* Conversation.make(leaving)
+  const { names } = yield* Catalogue
+  const later = (error: Explained) => unavailable(names.inError(error))
   const maxBody = yield* settings.maxBody.config
 
   /** Answers one message of the client into its stream. */
@@ -74,7 +78,7 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     const name = yield* Conversation.sessionNameIn(request.url)
     const unknown = { protocolVersion: "2024-11-05", client: {}, capabilities: {} }
     const connection = yield* Effect.acquireRelease(
-      connections.open(principal, name, unknown).pipe(Effect.catchAll(unavailable)),
+      connections.open(principal, name, unknown).pipe(Effect.catchAll(later)),
       (connection) => Effect.ignore(connections.close(principal, connection)),
     )
     yield* connections.keep(connection.id)
@@ -127,15 +131,12 @@ export const make = Effect.fnUntraced(function* (leaving: Deferred.Deferred<void
     const principal = yield* admit(request)
     yield* admission.request(principal)
     const id = new URL(request.url, "http://localhost").searchParams.get("connection") ?? ""
-    const connection = yield* Effect.catchAll(connections.find(principal, id), unavailable)
+    const connection = yield* Effect.catchAll(connections.find(principal, id), later)
     if (connection === undefined) {
       return yield* refuse(404, -32001, "There is no such connection: open a stream at /sse first.")
     }
     const message = yield* Effect.flatMap(Body.readOne(request, maxBody), Body.messageOf)
-    const isTaken = yield* Effect.catchAll(
-      sessions.post(connection.session, connection.id, message),
-      unavailable,
-    )
+    const isTaken = yield* Effect.catchAll(sessions.post(connection.session, connection.id, message), later)
     if (!isTaken) return yield* refuse(404, -32001, "This connection has no stream: open one at /sse.")
     return HttpServerResponse.text("Accepted", { status: 202 })
   })

@@ -52,7 +52,7 @@ export const promising =
 /** Answers one request; an interrupt closes the server. */
 export const respond = (
   request: JSONRPCRequest,
-  { instructions, prompts, resources, tools }: Catalogue["Type"],
+  { instructions, names, prompts, resources, tools }: Catalogue["Type"],
   { askOwner, callTool, setLevel, subscribe }: Abilities,
 ): Effect.Effect<JSONRPCMessage> =>
   Effect.flatMap(Effect.runtime<never>(), (runtime) =>
@@ -80,7 +80,10 @@ export const respond = (
       server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools] }))
       const run = promising(runtime)
       const asking = <A>(work: Effect.Effect<A, Explained>, extra: { readonly signal: AbortSignal }) =>
-        run(Effect.mapError(work, errorOf), extra)
+        run(
+          Effect.mapError(work, (error) => errorOf(names.inError(error))),
+          extra,
+        )
       server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => run(callTool(params), extra))
       server.setRequestHandler(ListResourcesRequestSchema, ({ params }, extra) =>
         asking(resources.list(askOwner, params?.cursor), extra),

@@ -92,18 +92,12 @@ export const failed = (failure: Failure): CallToolResult => ({
   content: [{ type: "text", text: JSON.stringify(failure) }],
 })
 
-/**
- * A result whose own words name tools as clients do: what a failure says, and the notes of an answer. What came out of a
- * sandbox stays as it is.
- */
+/** A result whose own words name tools as clients do. */
 export const renamed = (result: CallToolResult, names: ToolNames): CallToolResult => {
   if (names === plainNames) return result
   const { structuredContent, content } = result
   const said = structuredContent ?? (content[0]?.type === "text" ? parsed(content[0].text) : {})
-  const own = structuredContent === undefined ? failureWords : answerWords
-  const changed = JSON.parse(JSON.stringify(said), (key, value: unknown) =>
-    own.has(key) && typeof value === "string" ? names.inText(value) : value,
-  ) as Record<string, unknown>
+  const changed = names.inAnswer(said)
   const before = JSON.stringify(said)
   return {
     ...result,
@@ -113,9 +107,6 @@ export const renamed = (result: CallToolResult, names: ToolNames): CallToolResul
     ),
   }
 }
-
-const failureWords = new Set(["message", "next"])
-const answerWords = new Set(["note", "verdict", "next"])
 
 const parsed = (text: string): Readonly<Record<string, unknown>> =>
   Option.getOrElse(decodeRecord(text), () => ({}))

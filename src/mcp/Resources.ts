@@ -11,6 +11,7 @@ import { Effect, Schema } from "effect"
 import mime from "mime/lite"
 import { failureOf, type Explained } from "../domain/Failure.ts"
 import { pathOf, uriOf, workspaceScheme } from "../domain/WorkspaceUri.ts"
+import { plainNames, type ToolNames } from "../tools/ToolNames.ts"
 import { textOf } from "../tools/Text.ts"
 import { filePaths, fileContent, maxPaths } from "../tools/files/WorkspaceResources.ts"
 
@@ -34,7 +35,7 @@ export interface AskOwner {
 }
 
 /** The files of the workspace, a page of them from a cursor on. */
-export const list = (ask: AskOwner, cursor: string | undefined) =>
+export const list = (ask: AskOwner, cursor: string | undefined, { inText }: ToolNames = plainNames) =>
   Effect.map(ask(filePaths, { pattern: "**" }), ({ paths, truncated }): ListResourcesResult => {
     const after = cursor === undefined ? "" : Buffer.from(cursor, "base64url").toString()
     const begin = after === "" ? 0 : paths.findIndex((path) => path > after)
@@ -47,7 +48,7 @@ export const list = (ask: AskOwner, cursor: string | undefined) =>
       }),
       ...(last === undefined || last === paths.at(-1)
         ? truncated
-          ? { _meta: { [truncatedKey]: leftOut } }
+          ? { _meta: { [truncatedKey]: inText(leftOut) } }
           : {}
         : { nextCursor: Buffer.from(last).toString("base64url") }),
     }

@@ -15,6 +15,7 @@ import type { SessionError } from "../domain/SessionError.ts"
 import { decodePath, encodePath, uriOf as workspaceUriOf } from "../domain/WorkspaceUri.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import { filePaths } from "../tools/files/WorkspaceResources.ts"
+import type { ToolNames } from "../tools/ToolNames.ts"
 import { pages } from "./Pages.ts"
 import { contents, leftOut, maxValues, pathsFrom, UnknownResource } from "./Resources.ts"
 import type { ToolCalls } from "./ToolCalls.ts"
@@ -51,6 +52,7 @@ export const make = (
   directory: SessionDirectory["Type"],
   { askOwner }: Pick<ToolCalls["Type"], "askOwner">,
   { changes }: Pick<Sessions["Type"], "changes">,
+  { inText }: ToolNames,
 ): SessionResources => {
   const ownerOf = (session: string) =>
     Effect.map(directory.find(principal, session), ({ id }) => askOwner({ session: id }))
@@ -74,7 +76,7 @@ export const make = (
         if (path !== "") return yield* contents(ask, uri, path)
         const { paths, truncated } = yield* ask(filePaths, { pattern: "**" })
         // A line that begins so is a comment. (RFC 2483, 5.)
-        const end = truncated ? `# ${leftOut}\r\n` : ""
+        const end = truncated ? `# ${inText(leftOut)}\r\n` : ""
         const text = paths.map((path) => `${uriOf(session, path)}\r\n`).join("") + end
         return { contents: [{ uri, mimeType: listType, text }] }
       }),

@@ -56,11 +56,11 @@ export const make = Effect.fnUntraced(function* (
 
     const streams = (headers["accept"] ?? "").includes("text/event-stream")
     const room = yield* Effect.makeSemaphore(maxWaiting)
-    const resources = SessionResources.make(principal, directory, tools, sessions)
+    const resources = SessionResources.make(principal, directory, tools, sessions, names)
     const listen = Option.getOrUndefined(decodeListen(body))
     const updates = yield* Effect.either(updatesFor(resources, listen))
     if (updates._tag === "Left") {
-      const { message, next } = updates.left
+      const { message, next } = names.inError(updates.left)
       const error = { code: -32602, message: `${message} ${next}` }
       return HttpServerResponse.unsafeJson({ jsonrpc: "2.0", id: listen?.id ?? null, error })
     }
@@ -73,6 +73,7 @@ export const make = Effect.fnUntraced(function* (
             notify: streams ? (told) => Effect.zipRight(room.take(1), notify(told)) : undefined,
           }),
         instructions: instructions.sessionless,
+        names,
         tools: listing,
         prompts,
         resources,

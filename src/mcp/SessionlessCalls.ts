@@ -8,9 +8,11 @@ import type { CallToolResult, ProgressToken } from "@modelcontextprotocol/sdk/ty
 import { Deferred, Effect } from "effect"
 import type { Question, QuestionKind } from "../domain/Event.ts"
 import { ConnectionId, type OperationId, type Principal, randomId } from "../domain/Identity.ts"
+import type { Explained } from "../domain/Failure.ts"
 import { cancelled } from "../domain/Operation.ts"
 import { SessionDirectory } from "../domain/SessionDirectory.ts"
 import { type SessionError, SessionRequired } from "../domain/SessionError.ts"
+import { Catalogue } from "./Catalogue.ts"
 import { type Follower, methods } from "./EventStream.ts"
 import { refused, resultOf } from "./Presentation.ts"
 import * as RequestState from "./RequestState.ts"
@@ -44,6 +46,8 @@ export type Answer = Effect.Effect<Result, UnknownTool | RequestState.UnknownReq
 export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToolResult>) {
   const directory = yield* SessionDirectory
   const tools = yield* ToolCalls
+  const { names } = yield* Catalogue
+  const failed = (error: Explained) => refused(names.inError(error))
 
   return (principal: Principal, { notify, params, questions, replies, state }: SessionlessCall): Answer =>
     Effect.gen(function* () {
@@ -85,7 +89,7 @@ export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToo
           begun === undefined ? Effect.void : Deferred.succeed(over, resultOf(cancelled(begun), revision)),
       }
       const goOn = Effect.fnUntraced(function* ({ operation, question }: RequestState.RequestState) {
-        if (session === undefined) return refused(new SessionRequired())
+        if (session === undefined) return failed(new SessionRequired())
         const home = { id, session, protocolVersion: revision }
         const said = replies[theQuestion]
         if (said !== undefined) {
@@ -106,7 +110,7 @@ export const make = Effect.fnUntraced(function* (farewell: Effect.Effect<CallToo
     }).pipe(
       Effect.catchIf(
         (error) => error._tag !== "UnknownTool" && error._tag !== "UnknownRequestState",
-        (error) => Effect.succeed(refused(error)),
+        (error) => Effect.succeed(failed(error)),
       ),
     )
 })

@@ -17,6 +17,7 @@ import { Effect, Option, Runtime, Schema, Stream } from "effect"
 import type { QuestionKind } from "../domain/Event.ts"
 import { type Explained, failureOf } from "../domain/Failure.ts"
 import { promising } from "./McpServer.ts"
+import type { ToolNames } from "../tools/ToolNames.ts"
 import type { PromptShelf } from "./Catalogue.ts"
 import { serverInfo } from "./ServerInfo.ts"
 import { type SessionResources, template } from "./SessionResources.ts"
@@ -28,6 +29,8 @@ export { isLegacyRequest } from "@modelcontextprotocol/server"
 export interface Abilities {
   readonly callTool: (call: SessionlessCall & { readonly notify: Notify }) => Answer
   readonly instructions: string
+  /** What our words call tools. */
+  readonly names: ToolNames
   readonly tools: ReadonlyArray<Listed>
   readonly prompts: PromptShelf
   readonly resources: SessionResources
@@ -57,7 +60,7 @@ export const respond = (
 
 const serverOf = (
   runtime: Runtime.Runtime<never>,
-  { callTool, instructions, prompts, resources, tools }: Abilities,
+  { callTool, instructions, names, prompts, resources, tools }: Abilities,
 ) => {
   const server = new Server(serverInfo, {
     capabilities: { tools: {}, resources: { subscribe: true }, prompts: {}, completions: {} },
@@ -90,15 +93,15 @@ const serverOf = (
     )
   })
   server.setRequestHandler("resources/list", (_, context) =>
-    run(Effect.mapError(resources.list, errorOf()), context),
+    run(Effect.mapError(resources.list, errorOf(names)), context),
   )
   server.setRequestHandler("resources/templates/list", () => ({ resourceTemplates: [template] }))
   server.setRequestHandler("resources/read", ({ params: { uri } }, context) =>
-    run(Effect.mapError(resources.read(uri), errorOf(uri)), context),
+    run(Effect.mapError(resources.read(uri), errorOf(names, uri)), context),
   )
   server.setRequestHandler("completion/complete", ({ params: { ref, argument, context: known } }, context) =>
     ref.type === "ref/resource" && ref.uri === template.uriTemplate
-      ? run(Effect.mapError(resources.complete(argument, known?.arguments ?? {}), errorOf()), context)
+      ? run(Effect.mapError(resources.complete(argument, known?.arguments ?? {}), errorOf(names)), context)
       : { completion: { values: [] } },
   )
   server.setRequestHandler("prompts/list", () => ({ prompts: [...prompts.listing] }))
@@ -134,8 +137,8 @@ const decodeEnvelope = Schema.decodeUnknownOption(
 const fixed = { ttlMs: 300_000, cacheScope: "public" } as const
 
 /** A session or a file that is not there has an error of its own. (MCP 2026-07-28, "Resources", "Error Handling".) */
-const errorOf = (uri?: string) => (error: Explained) => {
-  const { code, message, next } = failureOf(error)
+const errorOf = (names: ToolNames, uri?: string) => (error: Explained) => {
+  const { code, message, next } = failureOf(names.inError(error))
   return uri !== undefined && code.endsWith("not_found")
     ? new ResourceNotFoundError(uri, `${message} ${next}`)
     : new ProtocolError(ProtocolErrorCode.InvalidParams, `${message} ${next}`, { code })

@@ -74,7 +74,7 @@ const sizeOf = (event: OperationEvent) =>
 /** What an event takes without its message. */
 const least = 64
 
-const leftOut = "\n[… output is left out here; read_output shows what is kept …]\n"
+const leftOut = "\n[… output is left out here; what is kept of it can be read by its operation_id …]\n"
 
 /** Characters of all messages, and of one page's. */
 const maxCharacters = 512 * 1024

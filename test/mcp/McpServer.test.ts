@@ -2,26 +2,34 @@ import { assert, describe, it } from "@effect/vitest"
 import type { CallToolResult, JSONRPCRequest } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { Catalogue } from "../../src/mcp/Catalogue.ts"
+import type { AskOwner } from "../../src/mcp/Resources.ts"
 import { respond } from "../../src/mcp/McpServer.ts"
 import { serverInfo } from "../../src/mcp/ServerInfo.ts"
 import { type CallParams, UnknownTool } from "../../src/mcp/ToolCalls.ts"
-import { Registry, standard } from "../../src/tools/Registry.ts"
+import { FileError } from "../../src/domain/SandboxError.ts"
+import { of, Registry, standard } from "../../src/tools/Registry.ts"
 
 const noTool = () => Effect.dieMessage("no tool is called")
+
+interface Offer {
+  readonly askOwner?: AskOwner
+  readonly registry?: Layer.Layer<Registry>
+}
 
 const ask = (
   request: Omit<JSONRPCRequest, "jsonrpc" | "id"> & { readonly id?: string | number },
   callTool: (params: CallParams) => Effect.Effect<CallToolResult, UnknownTool> = noTool,
+  { askOwner, registry }: Offer = {},
 ) =>
   Effect.flatMap(Catalogue, (catalogue) =>
     respond({ jsonrpc: "2.0", id: 1, ...request } as JSONRPCRequest, catalogue, {
       callTool,
-      askOwner: () => Effect.dieMessage("no owner is asked"),
+      askOwner: askOwner ?? (() => Effect.dieMessage("no owner is asked")),
       setLevel: () => Effect.dieMessage("no level is set"),
       subscribe: () => Effect.dieMessage("nothing is subscribed to"),
     }),
   ).pipe(
-    Effect.provide(Catalogue.layer.pipe(Layer.provide(Layer.orDie(Registry.layer)))),
+    Effect.provide(Catalogue.layer.pipe(Layer.provide(registry ?? Layer.orDie(Registry.layer)))),
   ) as Effect.Effect<Answer>
 
 interface Answer {
@@ -145,6 +153,24 @@ describe("McpServer", () => {
       yield* Deferred.await(begun)
       yield* Fiber.interrupt(fiber)
       yield* Deferred.await(ended)
+    }),
+  )
+
+  it.live("calls tools by the operator's names in what it says of resources", () =>
+    Effect.gen(function* () {
+      const askOwner = ((tool: { readonly name: string }) =>
+        tool.name === "resource_paths"
+          ? Effect.succeed({ paths: ["a"], truncated: true })
+          : Effect.fail(new FileError({ path: "list_files", reason: "missing" }))) as unknown as AskOwner
+      const offer = { askOwner, registry: Layer.succeed(Registry, of(standard.listed, [], "cg_")) }
+      const { result } = yield* ask({ method: "resources/list" }, noTool, offer)
+      assert.match(result?.["_meta"]["io.codegen-mcp/truncated"], / cg_list_files /)
+      const { error } = yield* ask(
+        { method: "resources/read", params: { uri: "workspace:///b" } },
+        noTool,
+        offer,
+      )
+      assert.match(error?.message ?? "", / cg_list_files/)
     }),
   )
 })

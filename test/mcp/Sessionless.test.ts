@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Layer } from "effect"
 import type { NumberedEvent } from "../../src/domain/Event.ts"
 import type { OperationId } from "../../src/domain/Identity.ts"
 import { FileError } from "../../src/domain/SandboxError.ts"
 import { failureOf } from "../../src/domain/Failure.ts"
 import { leftOut } from "../../src/mcp/Resources.ts"
+import { of, Registry, standard } from "../../src/tools/Registry.ts"
 import * as EventStream from "../support/EventStream.ts"
 import * as Http from "../support/Http.ts"
 import { answer, ask, exec, foreign, own, revision, said, serve, worded } from "../support/SessionlessEdge.ts"
@@ -311,6 +312,38 @@ describe("Sessionless", () => {
         yield* ask(url, { method: "tools/list" })
         assert.lengthOf(cancelled, 0)
       }),
+  )
+
+  it.scopedLive("calls tools by the operator's names in what it says itself", () =>
+    Effect.gen(function* () {
+      const { leaving, url } = yield* serve(
+        ({ tool }) =>
+          tool === "resource_paths"
+            ? Effect.succeed({ ...answer, output: { paths: [], truncated: true } })
+            : tool === "resource_content"
+              ? Effect.succeed({
+                  _tag: "Failed",
+                  state: "failed",
+                  failure: failureOf(new FileError({ path: "b", reason: "missing" })),
+                })
+              : Effect.never,
+        { tools: Layer.succeed(Registry, of(standard.listed, [], "cg_")) },
+      )
+      const command = (more: object) => ({
+        method: "tools/call",
+        params: { name: "cg_exec", arguments: { command: "ls", ...more } },
+      })
+      const read = (path: string) =>
+        ask(url, { method: "resources/read", params: { uri: `workspace://${own}/${path}` } })
+      assert.match((yield* read("")).result.contents[0].text, / cg_list_files /)
+      assert.match((yield* read("b")).error.message, / cg_list_files/)
+      assert.match(said(yield* ask(url, command({}))).next, / cg_open_session/)
+      assert.match(said(yield* ask(url, command({ session_id: foreign }))).next, / cg_list_sessions/)
+      const waiting = yield* EventStream.open(url, worded(command({ session_id: own })))
+      yield* Deferred.succeed(leaving, undefined)
+      const [event] = yield* EventStream.rest(waiting)
+      assert.match(said(JSON.parse(event!.data)).next, /\(cg_list_files\)/)
+    }),
   )
 
   it.scopedLive("carries the operation id that a client gives its call", () =>

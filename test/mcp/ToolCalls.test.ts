@@ -166,6 +166,15 @@ describe("ToolCalls", () => {
       assert.deepStrictEqual(fine.said, { ...output, note: "Go on with cg_read_output." })
       assert.deepStrictEqual(fine.result.structuredContent, fine.said)
 
+      const earlier = { failure, result: { failures: [{ message: "exec failed", next: "exec" }] } }
+      const nested = yield* call(
+        { name: "cg_get_result", arguments: { operation_id: "o_1" } },
+        Effect.succeed<Outcome>({ _tag: "Answered", state: "succeeded", output: earlier }),
+        settings,
+      )
+      assert.deepStrictEqual(nested.said.failure, said)
+      assert.strictEqual(nested.said.result.failures[0].message, "exec failed")
+
       const error = yield* Effect.flip(call({ name: "exec", arguments: { command: "ls" } }, lost, settings))
       assert.include(error.message, "there are cg_exec, cg_read_output")
     }),

@@ -81,6 +81,7 @@ export const layer = Layer.effect(
   Catalogue,
   Effect.map(Registry, (registry) => ({
     instructions: { ofConnections: "Fixtures.", sessionless: "Fixtures." },
+    names: registry.names,
     tools: listingOf(registry.listed).map((tool) =>
       tool.name === "json_schema_2020_12_tool" ? { ...tool, inputSchema: newSchema } : tool,
     ),
