@@ -1,22 +1,34 @@
 /** What is in files: reading and writing them, streamed. */
 import { randomBytes } from "node:crypto"
-import { constants, open, rename, unlink, type FileHandle } from "node:fs/promises"
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsync,
+  openSync,
+  renameSync,
+  writeFile,
+  writeFileSync,
+} from "node:fs"
+import { unlink } from "node:fs/promises"
+import { promisify } from "node:util"
 import type { Append, Read, ReadLines, ReadLinesReply, ReadReply, Write } from "./FileProtocol.ts"
 import { Refusal } from "./Refusal.ts"
-import { pieces, type Transfer } from "./Transfers.ts"
-import { at, type Place, reopen, type Workspace } from "./Workspace.ts"
+import { pieces, small, type Transfer } from "./Transfers.ts"
+import { at, type Handle, type Place, sameAs, type Workspace } from "./Workspace.ts"
 
 /** The largest file whose lines are counted to its end, in bytes. */
 const countable = 256 * 1024 * 1024
 
 export const read = (workspace: Workspace, { path, offset, length }: Read, transfer: Transfer) =>
-  reading(workspace, path, async (file, size, mode): Promise<typeof ReadReply.Type> => {
-    for await (const piece of pieces(file, offset, offset + length, transfer)) await transfer.send(piece)
+  reading(workspace, path, async (fd, size, mode): Promise<typeof ReadReply.Type> => {
+    for await (const piece of pieces(fd, offset, Math.min(size, offset + length), transfer))
+      await transfer.send(piece)
     return { size, mode, bytes: transfer.sent }
   })
 
 export const readLines = (workspace: Workspace, request: ReadLines, transfer: Transfer) =>
-  reading(workspace, request.path, async (file, size, mode): Promise<typeof ReadLinesReply.Type> => {
+  reading(workspace, request.path, async (fd, size, mode): Promise<typeof ReadLinesReply.Type> => {
     const { firstLine, maxBytes } = request
     let at = 0
     /** Lines that have ended, in all and among those sent. */
@@ -26,7 +38,7 @@ export const readLines = (workspace: Workspace, request: ReadLines, transfer: Tr
     let end = Infinity
     let lastByte = newline
     let lastSent = newline
-    for await (const piece of pieces(file, 0, size, transfer)) {
+    for await (const piece of pieces(fd, 0, size, transfer)) {
       for (let found = piece.indexOf(newline); found >= 0; found = piece.indexOf(newline, found + 1)) {
         ended++
         if (ended === firstLine - 1) begin = at + found + 1
@@ -63,16 +75,16 @@ export const write = (workspace: Workspace, { path, size, mode }: Write, transfe
   workspace.locate(path, { make: true }, async (place) => {
     const folder = folderOf(place)
     await fresh(folder, async (name) => {
-      const file = await open(at(folder, name), creating, 0o666)
+      const fd = openSync(at(folder, name), creating, 0o666)
       try {
-        await store(file, size, transfer)
+        await store(fd, size, transfer)
         const bits = mode ?? place.stats?.mode
-        if (bits !== undefined) await file.chmod(bits & 0o7777)
-        await file.sync()
+        if (bits !== undefined) fchmodSync(fd, bits & 0o7777)
+        await promisify(fsync)(fd)
       } finally {
-        await file.close()
+        closeSync(fd)
       }
-      await rename(at(folder, name), at(folder, place.name))
+      renameSync(at(folder, name), at(folder, place.name))
     })
     return {}
   })
@@ -81,13 +93,14 @@ export const append = (workspace: Workspace, { path, size }: Append, transfer: T
   workspace.locate(path, { make: true }, async (place) => {
     const folder = folderOf(place)
     const flags = constants.O_WRONLY | constants.O_APPEND
-    const file = await (place.handle === undefined
-      ? open(at(folder, place.name), flags | creating, 0o666)
-      : reopen(place.handle, flags))
+    const fd =
+      place.handle === undefined
+        ? openSync(at(folder, place.name), flags | creating, 0o666)
+        : openSync(sameAs(place.handle), flags | constants.O_NONBLOCK)
     try {
-      await store(file, size, transfer)
+      await store(fd, size, transfer)
     } finally {
-      await file.close()
+      closeSync(fd)
     }
     return {}
   })
@@ -96,7 +109,7 @@ export const creating = constants.O_WRONLY | constants.O_CREAT | constants.O_EXC
 
 /** Gives a name that nothing in the folder has, and removes the file of that name where `use` fails. */
 export const fresh = async (
-  folder: FileHandle,
+  folder: Handle,
   use: (name: string) => Promise<void>,
   remove: (name: string) => Promise<void> = (name) => unlink(at(folder, name)),
 ) => {
@@ -109,12 +122,13 @@ export const fresh = async (
   }
 }
 
-const store = async (file: FileHandle, size: number, transfer: Transfer) => {
+const store = async (fd: number, size: number, transfer: Transfer) => {
   let received = 0
   await transfer.receive(async (chunk) => {
     received += chunk.length
     if (received > size) throw new Refusal("aborted")
-    await file.writeFile(chunk)
+    if (size <= small) writeFileSync(fd, chunk)
+    else await promisify(writeFile)(fd, chunk)
   })
   if (received !== size) throw new Refusal("aborted")
 }
@@ -128,16 +142,16 @@ const folderOf = ({ folder, stats }: Place) => {
 const reading = <A>(
   workspace: Workspace,
   path: string,
-  use: (file: FileHandle, size: number, mode: number) => Promise<A>,
+  use: (fd: number, size: number, mode: number) => Promise<A>,
 ) =>
   workspace.locate(path, {}, async ({ handle, stats }) => {
     if (handle === undefined || stats === undefined) throw new Refusal("missing")
     if (!stats.isFile()) throw new Refusal("not_a_file")
-    const file = await reopen(handle, constants.O_RDONLY)
+    const fd = openSync(sameAs(handle), constants.O_RDONLY | constants.O_NONBLOCK)
     try {
-      return await use(file, stats.size, stats.mode & 0o7777)
+      return await use(fd, stats.size, stats.mode & 0o7777)
     } finally {
-      await file.close()
+      closeSync(fd)
     }
   })
 

@@ -10,7 +10,6 @@ import {
   rmdir,
   symlink,
   unlink,
-  type FileHandle,
 } from "node:fs/promises"
 import type { Stats } from "node:fs"
 import { creating, fresh } from "./Contents.ts"
@@ -27,7 +26,7 @@ import type {
 } from "./FileProtocol.ts"
 import { Refusal } from "./Refusal.ts"
 import { entriesOf, maxDepth, maxEntries, walk } from "./Walk.ts"
-import { at, type Place, refer, reopen, unless, type Workspace } from "./Workspace.ts"
+import { at, type Handle, type Place, refer, reopen, unless, type Workspace } from "./Workspace.ts"
 
 /** Bytes of one answer's list, well below those of a message. */
 export const maxAnswer = 2 * 1024 * 1024
@@ -93,7 +92,7 @@ export const remove = (workspace: Workspace, { path, recursive }: Remove) =>
     return {}
   })
 
-type Spot = Place & { readonly folder: FileHandle }
+type Spot = Place & { readonly folder: Handle }
 
 /** Calls `use` with what is to be moved or copied, and with where to. */
 const between = (
@@ -137,9 +136,9 @@ const kindOf = (stats: Stats): EntryKind =>
   stats.isFile() ? "file" : stats.isDirectory() ? "directory" : stats.isSymbolicLink() ? "link" : "other"
 
 const copyEntry = async (
-  from: FileHandle,
+  from: Handle,
   name: string,
-  to: FileHandle,
+  to: Handle,
   newName: string,
   level = 1,
 ): Promise<void> => {
@@ -157,7 +156,7 @@ const copyEntry = async (
   }
 }
 
-const copyContents = async (source: FileHandle, stats: Stats, target: string | Buffer) => {
+const copyContents = async (source: Handle, stats: Stats, target: string | Buffer) => {
   const file = await reopen(source, constants.O_RDONLY)
   try {
     const made = await open(target, creating, 0o600)
@@ -172,7 +171,7 @@ const copyContents = async (source: FileHandle, stats: Stats, target: string | B
   }
 }
 
-const copyFolder = async (source: FileHandle, stats: Stats, to: FileHandle, name: string, level: number) => {
+const copyFolder = async (source: Handle, stats: Stats, to: Handle, name: string, level: number) => {
   if (level > maxDepth) throw new Refusal("failed")
   await mkdir(at(to, name), { mode: 0o700 })
   const made = await refer(to, name)
@@ -191,7 +190,7 @@ const copyFolder = async (source: FileHandle, stats: Stats, to: FileHandle, name
 const batch = 20_000
 
 /** Removes an entry with all that is in it, a batch of names after the other. */
-const removeEntry = async (folder: FileHandle, name: string): Promise<void> => {
+const removeEntry = async (folder: Handle, name: string): Promise<void> => {
   const handle = await refer(folder, name)
   try {
     if (!(await handle.stat()).isDirectory()) return await unlink(at(folder, name))

@@ -1,11 +1,15 @@
 /** The bytes of file operations on their channels: never more in memory than a channel's window. */
-import type { FileHandle } from "node:fs/promises"
+import { read, readSync } from "node:fs"
+import { promisify } from "node:util"
 import { type Channel, window } from "../Channel.ts"
 import type { Channels } from "../Channels.ts"
 import { Refusal } from "./Refusal.ts"
 
 /** What is read of a file at a time, in bytes: each read waits for a thread. */
 const pieceSize = 256 * 1024
+
+/** What is read and written at once, in bytes, without a thread: the way there and back takes longer. */
+export const small = 64 * 1024
 
 interface Slot {
   readonly buffer: Buffer
@@ -73,13 +77,13 @@ export class Transfer {
   }
 
   /**
-   * Memory to fill and send. What was sent is kept until it is acknowledged, which all but the last window has been
+   * Memory to fill and send, for `most` bytes that are still to come. What was sent is kept until it is acknowledged, which all but the last window has been
    * once everything is on its way; so few such buffers do, and the collector has nothing to do.
    */
-  room(): Buffer {
+  room(most = pieceSize): Buffer {
     let slot = this.slots.find(({ end }) => end <= Math.max(0, this.sent - window))
     if (slot === undefined) {
-      slot = { buffer: Buffer.allocUnsafeSlow(pieceSize), end: 0 }
+      slot = { buffer: Buffer.allocUnsafeSlow(Math.min(pieceSize, most)), end: 0 }
       this.slots.push(slot)
     }
     this.filling = slot
@@ -96,12 +100,18 @@ export class Transfer {
 }
 
 /** Reads a file's bytes from `from` to before `to`, in pieces that may be sent, or are to be done with at once. */
-export async function* pieces(file: FileHandle, from: number, to: number, transfer: Transfer) {
+export async function* pieces(fd: number, from: number, to: number, transfer: Transfer) {
   for (let offset = from; offset < to;) {
-    const buffer = transfer.room()
-    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, to - offset), offset)
-    if (bytesRead === 0) return
-    offset += bytesRead
-    yield buffer.subarray(0, bytesRead)
+    const buffer = transfer.room(to - offset)
+    const length = Math.min(buffer.length, to - offset)
+    const count =
+      to - from <= small
+        ? readSync(fd, buffer, 0, length, offset)
+        : (await readAside(fd, buffer, 0, length, offset)).bytesRead
+    if (count === 0) return
+    offset += count
+    yield buffer.subarray(0, count)
   }
 }
+
+const readAside = promisify(read)

@@ -1,9 +1,9 @@
 /** Walks folders in the order of their paths' bytes, holding one handle a level, and no more names than are wanted. */
-import { opendir, type FileHandle } from "node:fs/promises"
+import { opendir } from "node:fs/promises"
 import type { EntryKind } from "./FileProtocol.ts"
 import { nameOf } from "./Names.ts"
 import { codeOf } from "./Refusal.ts"
-import { join, refer } from "./Workspace.ts"
+import { type Handle, join, refer } from "./Workspace.ts"
 
 /** Folders in folders, at most: each holds a descriptor while it is walked. */
 export const maxDepth = 100
@@ -26,21 +26,16 @@ export interface Visitor {
   /** A folder may not be looked into. */
   readonly refused?: () => void
   /** A folder is about to be read. */
-  readonly before?: (folder: FileHandle, path: string) => void
+  readonly before?: (folder: Handle, path: string) => void
   /** A folder begins, with the names that it holds; gives what is to be done with each. */
-  readonly enter: (folder: FileHandle, path: string, names: ReadonlyArray<Entry>) => Promise<Visit>
+  readonly enter: (folder: Handle, path: string, names: ReadonlyArray<Entry>) => Promise<Visit>
 }
 
 /** `into` goes into a folder too, `stop` ends the walk. */
 type Visit = (entry: Entry) => Promise<"into" | "past" | "stop"> | "into" | "past" | "stop"
 
 /** Says whether it came to its end, and everything was seen. */
-export const walk = async (
-  folder: FileHandle,
-  path: string,
-  visitor: Visitor,
-  level = 1,
-): Promise<boolean> => {
+export const walk = async (folder: Handle, path: string, visitor: Visitor, level = 1): Promise<boolean> => {
   visitor.before?.(folder, path)
   const { entries, more } = await entriesOf(folder, path, Math.min(visitor.keep, maxEntries))
   const visit = await visitor.enter(
@@ -63,8 +58,8 @@ export const walk = async (
   return whole
 }
 
-const inner = async (folder: FileHandle, entry: Entry, visitor: Visitor, level: number) => {
-  let handle: FileHandle | undefined
+const inner = async (folder: Handle, entry: Entry, visitor: Visitor, level: number) => {
+  let handle: Handle | undefined
   try {
     handle = await refer(folder, entry.name)
     return await walk(handle, entry.path, visitor, level + 1)
@@ -84,7 +79,7 @@ interface Sortable {
 }
 
 /** The first entries of an open folder, in order. */
-export const entriesOf = async (folder: FileHandle, path: string, keep: number) => {
+export const entriesOf = async (folder: Handle, path: string, keep: number) => {
   const options = { encoding: "buffer", bufferSize: 512 } as unknown as { readonly encoding: "utf8" }
   let entries: Array<Sortable> = []
   let more = false

@@ -2,10 +2,19 @@
  * Finds paths below a root, /workspace, without ever leaving it. Programs of the sandbox may swap folders for links at
  * any moment, so a path is walked part by part, each opened by its name in the folder that the part before it opened,
  * and none as a link; links are read and walked likewise. `/proc/self/fd` stands in for openat(2), which Node has not.
+ * It is walked without waiting: each step takes microseconds, and the way to a thread and back many times that.
  */
-import { realpathSync } from "node:fs"
-import { constants, mkdir, open, readlink, type FileHandle } from "node:fs/promises"
-import type { Stats } from "node:fs"
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+} from "node:fs"
+import { open, readlink } from "node:fs/promises"
 import { posix } from "node:path"
 import { bytesOf, isPlain, nameOf } from "./Names.ts"
 import { codeOf, Refusal } from "./Refusal.ts"
@@ -16,14 +25,48 @@ const O_PATH = 0o10000000
 /** As many as the kernel follows. */
 const maxLinks = 40
 
+/** What is open, by whichever way. */
+export interface Handle {
+  readonly fd: number
+  readonly stat: () => Promise<Stats>
+  readonly close: () => Promise<void>
+}
+
+/** Refers to what is there, without opening it. */
+class Reference implements Handle {
+  /** Of no file once it is closed. */
+  fd: number
+
+  constructor(path: string | Buffer) {
+    this.fd = openSync(path, O_PATH | constants.O_NOFOLLOW)
+  }
+
+  statNow() {
+    return fstatSync(this.fd)
+  }
+
+  stat() {
+    return Promise.resolve(this.statNow())
+  }
+
+  closeNow() {
+    closeSync(this.fd)
+    this.fd = -1
+  }
+
+  close() {
+    return Promise.resolve(this.closeNow())
+  }
+}
+
 /** Where a path leads. Its handles are open as long as the function that got it runs. */
 export interface Place {
   /** The folder that it is in; the root itself is in none. */
-  readonly folder: FileHandle | undefined
+  readonly folder: Handle | undefined
   /** Its name there. */
   readonly name: string
   /** Refers to what is there; for reading or writing, `reopen` it. None where nothing is. */
-  readonly handle: FileHandle | undefined
+  readonly handle: Handle | undefined
   readonly stats: Stats | undefined
   /** Relative to the root, with all links resolved; empty for the root itself. */
   readonly path: string
@@ -45,21 +88,21 @@ export class Workspace {
 
   /** Walks to a path and calls `use` with what is there, or with nothing where only the last part is missing. */
   async locate<A>(path: string, options: LocateOptions, use: (place: Place) => Promise<A>): Promise<A> {
-    const opened: Array<FileHandle> = []
+    const opened: Array<Reference> = []
     try {
-      return await use(await this.walk(path, options, opened))
+      return await use(this.walk(path, options, opened))
     } finally {
-      await Promise.all(opened.map((handle) => handle.close()))
+      for (const reference of opened) reference.closeNow()
     }
   }
 
-  private async walk(path: string, { link = false, make = false }: LocateOptions, opened: Array<FileHandle>) {
-    const refer = async (path: string | Buffer) => {
-      const handle = await open(path, O_PATH | constants.O_NOFOLLOW)
-      opened.push(handle)
-      return handle
+  private walk(path: string, { link = false, make = false }: LocateOptions, opened: Array<Reference>) {
+    const refer = (path: string | Buffer) => {
+      const reference = new Reference(path)
+      opened.push(reference)
+      return reference
     }
-    const root = { name: "", handle: await refer(this.root) }
+    const root = { name: "", handle: refer(this.root) }
     const trail = [root]
     let rest = this.below(path)
     let links = 0
@@ -72,20 +115,17 @@ export class Workspace {
       }
       const last = rest.length === 0
       const child = at(here.handle, name)
-      const handle = await refer(child).catch((error: unknown) => {
-        if (codeOf(error) === "ENOENT" && (last || make)) return undefined
-        throw error
-      })
+      const handle = last || make ? orNone("ENOENT", () => refer(child)) : refer(child)
       if (handle === undefined) {
         if (last) return place(trail, name)
-        await mkdir(child).catch(unless("EEXIST"))
+        orNone("EEXIST", () => mkdirSync(child))
         rest.unshift(name)
         continue
       }
-      const stats = await handle.stat()
+      const stats = handle.statNow()
       if (stats.isSymbolicLink() && !(last && link)) {
         if (++links > maxLinks) throw new Refusal("missing")
-        const target = nameOf(await readlink(child, { encoding: "buffer" }))
+        const target = nameOf(readlinkSync(child, { encoding: "buffer" }))
         rest = target.startsWith("/") ? [...this.below(target), ...rest] : [...partsOf(target), ...rest]
         if (target.startsWith("/")) trail.length = 1
       } else if (last && !stats.isDirectory()) return place(trail, name, handle, stats)
@@ -93,11 +133,11 @@ export class Workspace {
       else trail.push({ name, handle })
     }
     const { name, handle } = trail.at(-1)!
-    return place(trail.slice(0, -1), name, handle, await handle.stat())
+    return place(trail.slice(0, -1), name, handle, handle.statNow())
   }
 
   /** Says whether an open file is in the workspace, whichever way it was found. */
-  async holds(handle: FileHandle) {
+  async holds(handle: Handle) {
     const path = await readlink(`/proc/self/fd/${handle.fd}`, { encoding: "buffer" })
     return path.subarray(0, this.root.length + 1).equals(Buffer.from(`${this.root}/`))
   }
@@ -116,17 +156,27 @@ export const at = (folder: { readonly fd: number }, name: string): string | Buff
   return isPlain(name) ? path : bytesOf(path)
 }
 
-/** Opens the very file that a handle refers to. */
-export const reopen = (handle: FileHandle, flags: number) =>
-  open(`/proc/self/fd/${handle.fd}`, flags | constants.O_NONBLOCK)
+/** A path to the very file that a handle refers to. */
+export const sameAs = ({ fd }: Handle) => `/proc/self/fd/${fd}`
+
+/** Opens that file. */
+export const reopen = (handle: Handle, flags: number) => open(sameAs(handle), flags | constants.O_NONBLOCK)
 
 /** Refers to an entry of an open folder, which is not followed where it is a link. */
-export const refer = (folder: FileHandle, name: string) =>
-  open(at(folder, name), O_PATH | constants.O_NOFOLLOW)
+export const refer = (folder: Handle, name: string) => open(at(folder, name), O_PATH | constants.O_NOFOLLOW)
 
 /** Makes an error with this code no error. */
 export const unless = (code: string) => (error: unknown) => {
   if (codeOf(error) !== code) throw error
+}
+
+/** None where it fails with this code. */
+const orNone = <A>(code: string, make: () => A) => {
+  try {
+    return make()
+  } catch (error) {
+    return unless(code)(error)
+  }
 }
 
 export const join = (folder: string, name: string) => (folder === "" ? name : `${folder}/${name}`)
@@ -135,10 +185,10 @@ const partsOf = (path: string) => path.split("/").filter((part) => part !== "" &
 
 interface Step {
   readonly name: string
-  readonly handle: FileHandle
+  readonly handle: Handle
 }
 
-const place = (trail: ReadonlyArray<Step>, name: string, handle?: FileHandle, stats?: Stats): Place => ({
+const place = (trail: ReadonlyArray<Step>, name: string, handle?: Handle, stats?: Stats): Place => ({
   folder: trail.at(-1)?.handle,
   name,
   handle,

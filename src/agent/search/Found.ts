@@ -2,7 +2,7 @@
 import { constants, open, type FileHandle } from "node:fs/promises"
 import type { GrepReply } from "../files/FileProtocol.ts"
 import type { Hit } from "./Matcher.ts"
-import { at, type Workspace } from "../files/Workspace.ts"
+import { at, type Handle, type Workspace } from "../files/Workspace.ts"
 
 /** Characters shown of one line. */
 const maxText = 500
@@ -43,7 +43,7 @@ export class Found {
   }
 
   /** Adds the hits of one file, which stands at `name` from a folder. */
-  async add(workspace: Workspace, folder: FileHandle, name: string, path: string, hits: ReadonlyArray<Hit>) {
+  async add(workspace: Workspace, folder: Handle, name: string, path: string, hits: ReadonlyArray<Hit>) {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
     const file = await open(at(folder, name), flags).catch(() => undefined)
     if (file === undefined) return

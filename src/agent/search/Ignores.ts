@@ -1,7 +1,7 @@
 /** What `.gitignore` files say, as gitignore(5) has it: the last pattern that matches decides, the nearest file first. */
-import { constants, open, type FileHandle } from "node:fs/promises"
+import { constants, open } from "node:fs/promises"
 import { name, path, type PathPattern } from "./Patterns.ts"
-import { at } from "../files/Workspace.ts"
+import { at, type Handle } from "../files/Workspace.ts"
 
 /** Bytes of one file, and of one pattern, that are looked at. */
 const maxFile = 64 * 1024
@@ -23,7 +23,7 @@ interface Rule {
 }
 
 /** Adds what the folder's own `.gitignore` says, if it has one. */
-export const enter = async (above: Ignores | undefined, folder: FileHandle, depth: number) => {
+export const enter = async (above: Ignores | undefined, folder: Handle, depth: number) => {
   const text = await contents(folder)
   return text === undefined ? above : { above, depth, rules: rulesOf(text) }
 }
@@ -59,7 +59,7 @@ const ruleOf = (line: string): Rule | undefined => {
   return { negated, folders, matches: (parts) => matchesName(parts.at(-1) ?? "") }
 }
 
-const contents = async (folder: FileHandle) => {
+const contents = async (folder: Handle) => {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const file = await open(at(folder, ".gitignore"), flags).catch(() => undefined)
   if (file === undefined) return undefined

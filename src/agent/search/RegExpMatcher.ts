@@ -2,12 +2,12 @@
  * Matching by JavaScript's own expressions, for images without ripgrep. Some take for ever on some lines, so they run
  * in a thread of their own, which is ended when the time is over, and at the latest with the search.
  */
-import type { FileHandle } from "node:fs/promises"
 import type { Worker } from "node:worker_threads"
 import type { Hit, Matcher, Query } from "./Matcher.ts"
 import { Refusal } from "../files/Refusal.ts"
+import type { Handle } from "../files/Workspace.ts"
 
-export const make = async (folder: FileHandle, query: Query): Promise<Matcher> => {
+export const make = async (folder: Handle, query: Query): Promise<Matcher> => {
   const expression = expressionOf(query)
   const { Worker } = await import("node:worker_threads")
   const worker = new Worker(`(${serve.toString()})(require)`, {

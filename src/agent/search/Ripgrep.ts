@@ -1,11 +1,11 @@
 /** Matching by the image's ripgrep, whose time grows with the size of the files alone. */
-import type { FileHandle } from "node:fs/promises"
 import type { Matcher, Query } from "./Matcher.ts"
 import type { Processes } from "../commands/Processes.ts"
 import { run } from "./Program.ts"
 import { Refusal } from "../files/Refusal.ts"
+import type { Handle } from "../files/Workspace.ts"
 
-export const make = (program: string, processes: Processes, folder: FileHandle, query: Query): Matcher => ({
+export const make = (program: string, processes: Processes, folder: Handle, query: Query): Matcher => ({
   search: async (files, limit, time, found) => {
     const records = new Records(found)
     const { code, complaint, how } = await run(processes, {

@@ -3,7 +3,6 @@
  * ones everywhere; ripgrep, where the image has it, only looks into those. Both end when their time is over.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs"
-import type { FileHandle } from "node:fs/promises"
 import type { Glob, GlobReply, Grep, GrepReply } from "../files/FileProtocol.ts"
 import { maxAnswer } from "../files/Folders.ts"
 import { Found } from "./Found.ts"
@@ -18,7 +17,7 @@ import * as RegExpMatcher from "./RegExpMatcher.ts"
 import * as Ripgrep from "./Ripgrep.ts"
 import { Slices } from "../files/Slices.ts"
 import { type Entry, walk } from "../files/Walk.ts"
-import { at, join, type Place, type Workspace } from "../files/Workspace.ts"
+import { at, type Handle, join, type Place, type Workspace } from "../files/Workspace.ts"
 
 /**
  * What is searched at a time: files, more each time, for the first ones may be all that is asked for and each time costs
@@ -88,7 +87,7 @@ export class Search {
   }
 
   private async grepIn(
-    folder: FileHandle,
+    folder: Handle,
     place: Place,
     request: Grep,
     wanted: PathPattern,
@@ -137,7 +136,7 @@ export class Search {
 
   /** Calls `take`, until it answers `false`, with the files and links below a folder that are wanted and not ignored. */
   private async each(
-    folder: FileHandle,
+    folder: Handle,
     path: string,
     wanted: PathPattern,
     slices: Slices,
@@ -187,7 +186,7 @@ export class Search {
 /** Searches some files and adds what is in them, leaving binary ones out; says whether it was in time. */
 const searchBatch = async (
   matcher: Matcher,
-  folder: FileHandle,
+  folder: Handle,
   files: ReadonlyArray<string>,
   found: Found,
   slices: Slices,

@@ -4,14 +4,13 @@
  * and every moment while programs run, for its queue is bounded; when nothing runs, nothing happens here.
  */
 import { readdirSync } from "node:fs"
-import type { FileHandle } from "node:fs/promises"
 import { Changes } from "./Changes.ts"
 import type { Changes as ChangesRequest, ChangesReply, WatchReply } from "../files/FileProtocol.ts"
 import { Bit, type Event, Inotify } from "./Inotify.ts"
 import { Refusal } from "../files/Refusal.ts"
 import { Slices } from "../files/Slices.ts"
 import { walk } from "../files/Walk.ts"
-import { join, type Workspace } from "../files/Workspace.ts"
+import { type Handle, join, type Workspace } from "../files/Workspace.ts"
 
 /** Folders watched, at most: each takes a kilobyte of the kernel's memory. */
 const maxFolders = 20_000
@@ -178,7 +177,7 @@ export class Watch {
   private async watchBelow(
     parent: Folder | undefined,
     name: string,
-    handle: FileHandle,
+    handle: Handle,
     path: string,
     found: (path: string) => void,
   ) {
@@ -204,7 +203,7 @@ export class Watch {
     if (!whole) this.blind = true
   }
 
-  private watchFolder(parent: Folder | undefined, name: string, handle: FileHandle) {
+  private watchFolder(parent: Folder | undefined, name: string, handle: Handle) {
     const watch = this.folders.size < maxFolders ? this.inotify?.add(`/proc/self/fd/${handle.fd}`) : undefined
     if (watch === undefined) {
       this.blind = true
