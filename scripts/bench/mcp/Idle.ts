@@ -65,5 +65,5 @@ const first = 30
 
 const streams = 200
 
-/** For how long an outcome is kept in memory, and until that is looked at. */
-const kept = "72 seconds"
+/** For how long an outcome is kept in memory and an entity that idles stays, and until that is looked at. */
+const kept = "95 seconds"
