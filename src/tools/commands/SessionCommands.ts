@@ -26,6 +26,14 @@ export class SessionCommands {
   private readonly commands = new Map<OperationId, SessionCommand>()
   /** In order of their end. */
   private ended: ReadonlyArray<SessionCommand> = []
+  private readonly turns = new Map<string, Effect.Semaphore>()
+
+  /** Lets operations that write the same files by a program that expects nobody beside it do so one after another. */
+  inTurn<A, E, R>(what: "packages" | "git", work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const turn = this.turns.get(what) ?? Effect.unsafeMakeSemaphore(1)
+    this.turns.set(what, turn)
+    return turn.withPermits(1)(work)
+  }
 
   /**
    * Starts a command as this operation's, in place of one that it ran before. It is to be given to `end` or to `drop`.

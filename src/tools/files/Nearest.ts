@@ -13,7 +13,7 @@ const maxShown = 1500
 const maxRepeats = 4
 
 /** How much of a line has to be alike, of 1. */
-const leastLikeness = 0.5
+const leastLikeness = 0.4
 
 /** A sentence with the line and the text there; empty where nothing is like it. */
 export const nearest = (file: Buffer, text: string): string => {

@@ -38,41 +38,52 @@ export const gitCommit = ownerTool({
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   changes: true,
-  handler: Effect.fnUntraced(function* ({ all = false, message, paths, repository }, call) {
-    const git = gitIn(call, repository)
-    const run = (...args: ReadonlyArray<string>) => Effect.flatMap(git(args), succeeded)
-    if (all) yield* run("add", "--all")
-    else if (paths !== undefined) yield* run("add", "--all", "--", ...paths)
-    const identity = yield* Effect.forEach(Object.entries(unknown), ([name, value]) =>
-      Effect.map(git(["config", "--get", name]), ({ code }) =>
-        code === 0 ? [] : ["-c", `${name}=${value}`],
-      ),
-    )
-    const committed = yield* git(
-      [...identity.flat(), "commit", "--quiet", "--cleanup=whitespace", "--file=-"],
-      message,
-    )
-    if (committed.code !== 0 && (yield* git(["diff", "--cached", "--quiet"])).code === 0) {
-      return yield* new NothingToCommit()
-    }
-    yield* succeeded(committed)
-    const status = statusOf(
-      (yield* run("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no")).stdout,
-    )
-    const counts = countsOf(
-      (yield* run("diff-tree", "--root", "--no-commit-id", "--find-renames", "--numstat", "-z", "-r", "HEAD"))
-        .stdout,
-    )
-    return {
-      operation_id: call.operation,
-      status: "committed" as const,
-      ...(status.commit === null ? {} : { commit: status.commit }),
-      branch: status.branch,
-      files: counts.length,
-      ...sumOf(counts),
-      checkpoint: call.checkpoint(),
-    }
-  }),
+  handler: Effect.fnUntraced(
+    function* ({ all = false, message, paths, repository }, call) {
+      const git = gitIn(call, repository)
+      const run = (...args: ReadonlyArray<string>) => Effect.flatMap(git(args), succeeded)
+      if (all) yield* run("add", "--all")
+      else if (paths !== undefined) yield* run("add", "--all", "--", ...paths)
+      const identity = yield* Effect.forEach(Object.entries(unknown), ([name, value]) =>
+        Effect.map(git(["config", "--get", name]), ({ code }) =>
+          code === 0 ? [] : ["-c", `${name}=${value}`],
+        ),
+      )
+      const committed = yield* git(
+        [...identity.flat(), "commit", "--quiet", "--cleanup=whitespace", "--file=-"],
+        message,
+      )
+      if (committed.code !== 0 && (yield* git(["diff", "--cached", "--quiet"])).code === 0) {
+        return yield* new NothingToCommit()
+      }
+      yield* succeeded(committed)
+      const status = statusOf(
+        (yield* run("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no")).stdout,
+      )
+      const counts = countsOf(
+        (yield* run(
+          "diff-tree",
+          "--root",
+          "--no-commit-id",
+          "--find-renames",
+          "--numstat",
+          "-z",
+          "-r",
+          "HEAD",
+        )).stdout,
+      )
+      return {
+        operation_id: call.operation,
+        status: "committed" as const,
+        ...(status.commit === null ? {} : { commit: status.commit }),
+        branch: status.branch,
+        files: counts.length,
+        ...sumOf(counts),
+        checkpoint: call.checkpoint(),
+      }
+    },
+    (commit, _, { commands }) => commands.inTurn("git", commit),
+  ),
   cancel: cancelCommand,
   partial: {
     waitMs: ({ wait_ms = defaultWaitMs }) => wait_ms,

@@ -54,15 +54,19 @@ export const installPackages = ownerTool({
     const { say, run } = commandsOf(call)
     const steps: Array<string> = []
     const cwd = absolute(input.cwd ?? ".")
-    let last: Ran | undefined
-    for (const argv of yield* planOf(input, sandbox, cwd)) {
-      const shown = argv.join(" ")
-      steps.push(shown)
-      say(shown)
-      const spec: CommandSpec = { argv, cwd, env: {}, stdin: "none", tty: false, timeoutMs }
-      last = yield* run(spec, shown.slice(0, 200))
-      if (last.end._tag !== "Exited" || last.end.code !== 0) break
-    }
+    const install = Effect.gen(function* () {
+      let last: Ran | undefined
+      for (const argv of yield* planOf(input, sandbox, cwd)) {
+        const shown = argv.join(" ")
+        steps.push(shown)
+        say(shown)
+        const spec: CommandSpec = { argv, cwd, env: {}, stdin: "none", tty: false, timeoutMs }
+        last = yield* run(spec, shown.slice(0, 200))
+        if (last.end._tag !== "Exited" || last.end.code !== 0) break
+      }
+      return last
+    })
+    const last = yield* call.commands.inTurn("packages", install)
     if (last === undefined) return yield* new InvalidArguments({ problem: nothingFound(cwd) })
     return { ...standing(last.command, last.end, call), ...summary(last.page), steps }
   }),

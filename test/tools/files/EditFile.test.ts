@@ -112,6 +112,10 @@ layer(LocalFiles.layer, { excludeTestServices: true })("EditFile", (it) => {
       )
       const alike = yield* refuse({ old_text: "functoin add(a, b)", new_text: "" })
       assert.include(alike.message, "The nearest is at line 3.")
+      const short = yield* Effect.flatMap(fileOf("y = 0\n    x = 1\n"), ({ refuse }) =>
+        refuse({ old_text: "    x = 2", new_text: "" }),
+      )
+      assert.include(short.message, "The nearest is at line 2. There stands:\n    x = 1")
       const none = yield* refuse({ old_text: "nothing of the kind", new_text: "" })
       assert.isTrue(none.message.endsWith("old_text is not in the file."))
     }),

@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { type Explained, failureOf } from "../../../src/domain/Failure.ts"
+import { OperationId } from "../../../src/domain/Identity.ts"
 import { argumentsOf } from "../../../src/mcp/Presentation.ts"
 import { applyPatch } from "../../../src/tools/files/ApplyPatch.ts"
 import { gitCommit } from "../../../src/tools/git/GitCommit.ts"
@@ -83,6 +84,27 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
       assert.strictEqual(yield* shell("cd plain; git status --porcelain"), "?? new/\n")
       const between = yield* use(gitDiff, { repository, from: "HEAD~1", to: "HEAD", paths: ["a"] })
       assert.deepStrictEqual([between.added, between.removed, between.truncated], [2, 1, false])
+    }),
+  )
+
+  it.effect("commit one after another where two are asked at once, each its own", () =>
+    Effect.gen(function* () {
+      yield* shell("mkdir twice; cd twice; git init -qb main; echo 1 > a; echo 2 > b")
+      const call = FakeSandbox.call(Effect.succeed(yield* SharedSandbox))
+      const commits = yield* Effect.forEach(
+        ["a", "b"],
+        (path) =>
+          gitCommit.handler(
+            { repository: "twice", message: path, paths: [path] },
+            { ...call, operation: OperationId.make(path) },
+          ),
+        { concurrency: "unbounded" },
+      )
+      for (const commit of commits) assert.deepInclude(commit, { status: "committed", files: 1 })
+      assert.strictEqual(
+        yield* shell("cd twice; git log --reverse --format=%s --name-only | tr -d '\\n'"),
+        "aabb",
+      )
     }),
   )
 

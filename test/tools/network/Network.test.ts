@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import { CommandId, type CommandSpec } from "../../../src/domain/Command.ts"
+import { OperationId } from "../../../src/domain/Identity.ts"
 import { failureOf } from "../../../src/domain/Failure.ts"
 import type { NetworkPolicy } from "../../../src/domain/Network.ts"
 import { FileError } from "../../../src/domain/SandboxError.ts"
@@ -215,6 +216,34 @@ describe("tools of the network", () => {
         const failure = failureOf(yield* Effect.flip(installed({})))
         assert.strictEqual(failure.code, "invalid_arguments")
         assert.include(failure.message, "package.json")
+      }),
+    )
+
+    it.effect("runs one after another of those that are asked at once", () =>
+      Effect.gen(function* () {
+        const { call } = calling(["registries"])
+        let running = 0
+        let most = 0
+        const sandbox = Effect.map(call.sandbox, (sandbox) => ({
+          ...sandbox,
+          start: (spec: CommandSpec) =>
+            Effect.suspend(() => {
+              most = Math.max(most, ++running)
+              return Effect.zipRight(Effect.yieldNow(), sandbox.start(spec))
+            }),
+          read: (...args: Parameters<typeof sandbox.read>) =>
+            Effect.tap(Effect.zipRight(Effect.yieldNow(), sandbox.read(...args)), () => running--),
+        }))
+        yield* Effect.forEach(
+          ["left-pad", "is-odd"],
+          (name) =>
+            installPackages.handler(
+              { manager: "npm", packages: [name] },
+              { ...call, sandbox, operation: OperationId.make(name) },
+            ),
+          { concurrency: "unbounded" },
+        )
+        assert.strictEqual(most, 1)
       }),
     )
 
