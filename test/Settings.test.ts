@@ -15,6 +15,13 @@ const refusal = (values: Readonly<Record<string, string>>, config: Config.Config
   )
 
 describe("Settings", () => {
+  it.effect("says what is wrong in a setting of several parts in one line, with its name", () =>
+    Effect.gen(function* () {
+      const said = yield* refusal({ NETWORK_MAX: "bad host!" }, settings.networkMax.config)
+      assert.match(said, /^NETWORK_MAX: .* is no host, .*See codegen-mcp --help\.$/)
+    }),
+  )
+
   it.effect("gives every setting but DATABASE_URL a default", () =>
     Effect.gen(function* () {
       const { databaseUrl: _, ...others } = settings

@@ -39,12 +39,7 @@ export const joinCluster = (
     const node = yield* LocalNode.start({
       id,
       databaseUrl: state.databaseUrl,
-      settings: {
-        ...NodeSettings.shared(),
-        ...settings,
-        ...machine.environment,
-        SANDBOX_IMAGE: machine.sandboxImage,
-      },
+      settings: { ...NodeSettings.shared(), ...settings, ...machine.environment },
       runFolder,
     })
     const died = yield* Ref.make(false)

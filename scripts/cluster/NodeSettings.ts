@@ -12,6 +12,9 @@ export const shared = (): Record<string, string> =>
       .flatMap(([name, value]) => (value === undefined || own.has(name) ? [] : [[name, value]])),
   )
 
+/** The image that sandboxes start from: the one that the environment names, or the one that was built. */
+export const sandboxImage = (built: string) => process.env[settings.sandboxImage.name] ?? built
+
 /** Has nodes ask for a bearer token. */
 export const guardedBy = (token: string): Record<string, string> => ({
   API_TOKENS: `owner:${createHash("sha256").update(token).digest("hex")}`,

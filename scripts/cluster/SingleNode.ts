@@ -46,7 +46,7 @@ export const start = (session: string | undefined): Effect.Effect<SingleNode, St
       settings: {
         ...machine.environment,
         ...NodeSettings.guardedBy(token),
-        SANDBOX_IMAGE: machine.sandboxImage,
+        SANDBOX_IMAGE: NodeSettings.sandboxImage(machine.sandboxImage),
         // Nobody is left who would have the answers.
         DRAIN_TIMEOUT: "1 milli",
         LEAVE_DELAY: "1 milli",

@@ -9,6 +9,7 @@ import { isLoopback } from "../../src/domain/Loopback.ts"
 import * as Project from "../process/Project.ts"
 import { step } from "../process/Progress.ts"
 import type { StartError } from "../process/StartError.ts"
+import * as Images from "../setup/Images.ts"
 import * as Machine from "../setup/Machine.ts"
 import * as ClusterDatabase from "./ClusterDatabase.ts"
 import * as LocalCluster from "./LocalCluster.ts"
@@ -26,6 +27,9 @@ export const startCluster = (
     const listenPort = options.port ?? port
     yield* Port.check(host, listenPort)
     const machine = yield* Machine.prepare(options)
+    // So are they called by nodes that run without these scripts.
+    yield* Images.named(machine.engine, machine.sandboxImage, "sandbox")
+    yield* Images.named(machine.engine, machine.agentImage, "agent")
     const url = yield* ClusterDatabase.acquire(databaseUrl, join(Project.data, "postgres"))
     const runFolder = yield* RunFolder.make
     const token = isLoopback(host) || apiTokens.length > 0 ? undefined : randomBytes(32).toString("base64url")
@@ -36,7 +40,7 @@ export const startCluster = (
     const cluster = yield* LocalCluster.start({
       nodes: options.nodes,
       databaseUrl: url,
-      sandboxImage: machine.sandboxImage,
+      sandboxImage: NodeSettings.sandboxImage(machine.sandboxImage),
       env: { ...NodeSettings.shared(), ...machine.environment },
       host,
       port: listenPort,

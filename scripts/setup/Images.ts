@@ -82,7 +82,7 @@ export const runners = (engine: Engine, sandboxImage: string) =>
 export const named = (
   { docker }: Engine,
   image: string,
-  name: "bridge" | "runners",
+  name: Recipe["name"],
 ): Effect.Effect<void, StartError> =>
   Effect.asVoid(call(() => docker.getImage(image).tag({ repo: `codegen-mcp-${name}`, tag: "latest" }))).pipe(
     Effect.catchTag("EngineFailure", unbuilt(name)),

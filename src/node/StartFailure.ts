@@ -35,6 +35,7 @@ const settingProblem = (error: ConfigError.ConfigError): string => {
     case "MissingData":
       return `${error.path.join("_")} must be set.`
     default:
-      return `${error.path.join("_")}: ${error.message}.`
+      // A schema says it as a tree of several lines, of which a script would show the last alone.
+      return `${error.path.join("_")}: ${error.message.replace(/\s*\n[\s│]*[├└]─ /g, ": ")}.`
   }
 }
