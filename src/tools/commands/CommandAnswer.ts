@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import type { CommandEnd, CommandPage, OutputCursor, OutputPiece } from "../../domain/Command.ts"
 import { OperationId } from "../../domain/Identity.ts"
-import { settingOf, type Template } from "../../sandbox/Templates.ts"
+import { settingOf, type Template, totalMemory } from "../../sandbox/Templates.ts"
 import type { Refused } from "../../sandbox/tunnel/Refusals.ts"
 import type { SessionCommand } from "./SessionCommands.ts"
 import { CheckpointState, type OwnerCall, partialCharacter } from "../Tool.ts"
@@ -139,7 +139,7 @@ const noteOf = (end: CommandEnd, limits: OwnerCall["limits"], template: Template
   const folder = (path: string, field: "workspace" | "home" | "tmp") =>
     `${path} is full: it holds ${mebibytes(template[field])} (${settingOf(template, field)}). Delete files that are not needed.`
   const sentences = {
-    memory: `The sandbox ran out of memory and a process was killed; its limit is ${mebibytes(template.memory)} (${settingOf(template, "memory")}).`,
+    memory: `The sandbox ran out of memory and a process was killed; its limit is ${mebibytes(totalMemory(template))}, with its files in memory (${settingOf(template, "memory")} is ${mebibytes(template.memory)} of it).`,
     pids: `The sandbox could not start more processes; its limit is ${template.pids} (${settingOf(template, "pids")}). What the command left running was killed.`,
     workspace: folder("/workspace", "workspace"),
     home: folder("/home/agent", "home"),
