@@ -117,7 +117,11 @@ export const settings = {
     "SANDBOX_RUNTIME",
     "container runtime, such as `runsc`; the engine's default otherwise",
   ),
-  sandboxMemory: bytes("SANDBOX_MEMORY", 1024 * MiB, "memory for the programs of one sandbox; they may also use what its files in memory leave of their room"),
+  sandboxMemory: bytes(
+    "SANDBOX_MEMORY",
+    1024 * MiB,
+    "memory for the programs of one sandbox; they may also use what its files in memory leave of their room",
+  ),
   sandboxMedium: choice(
     "SANDBOX_MEDIUM",
     ["memory", "disk"],

@@ -49,7 +49,9 @@ export const startCluster = (
       ...(options.stateFile === undefined ? {} : { stateFile: options.stateFile }),
       ...(token === undefined ? {} : { token }),
     })
-    yield* Effect.sync(() => process.stdout.write(greeting(cluster, token)))
+    // Whose tokens they are, nobody here knows: their hashes were given.
+    const shown = token ?? (apiTokens.length > 0 ? "TOKEN" : undefined)
+    yield* Effect.sync(() => process.stdout.write(greeting(cluster, shown)))
     yield* Effect.addFinalizer(() => step("Stopping …"))
     return yield* cluster.balancerEnded
   })

@@ -1,11 +1,12 @@
 /** Tools and their outcomes as the protocol shows them. Text and structured content carry the same facts. */
 import type { CallToolResult, Tool as McpTool } from "@modelcontextprotocol/sdk/types.js"
-import { JSONSchema, Option, ParseResult, Predicate, Schema } from "effect"
+import { JSONSchema, Option, Predicate, Schema } from "effect"
 import type { Content } from "../domain/Content.ts"
 import { type Explained, type Failure, failureOf } from "../domain/Failure.ts"
 import type { Reply } from "../domain/Operation.ts"
 import type { AnyTool } from "../tools/Tool.ts"
 import { plainNames, type ToolNames } from "../tools/ToolNames.ts"
+import { misfits } from "./Misfits.ts"
 
 /** The argument that every tool takes beside its own. */
 const sessionArgument = (description: string) => ({ session_id: { type: "string", description } }) as const
@@ -47,8 +48,7 @@ export const argumentsOf = (tool: AnyTool, given: Readonly<Record<string, unknow
     return { failure: invalid(`there is no ${unknown.join(", ")}; there are ${known.join(", ")}`) }
   const decoded = Schema.decodeUnknownEither(tool.input, { onExcessProperty: "error", errors: "all" })(input)
   if (decoded._tag === "Right") return { session, input, decoded: decoded.right as unknown }
-  const issues = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
-  return { failure: invalid(issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")) }
+  return { failure: invalid(misfits(tool.input, decoded.left)) }
 }
 
 /** As a client of this protocol version takes it. `isStrict`: an answer that says that checks did not pass is an error too. */

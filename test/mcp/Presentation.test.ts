@@ -31,6 +31,29 @@ const decode = (name: string, given: Readonly<Record<string, unknown>>) =>
   argumentsOf(standard.find(name)!, given)
 
 describe("Presentation", () => {
+  it("says of arguments that do not fit what may stand there, each once, and what stands there", () => {
+    for (const [tool, given, ...said] of [
+      ["exec", { command: "a", wait_ms: -5 }, "wait_ms: must be an integer from 0 to 600000, not -5"],
+      ["exec", { command: "a", timeout_ms: 0 }, "timeout_ms: must be an integer above 0, not 0"],
+      ["exec", { command: "" }, 'command: must be a string of 1 or more characters, not ""'],
+      ["edit_file", { path: "a", edits: [] }, "edits: must be a list of 1 to 100 items, not []"],
+      [
+        "edit_file",
+        { path: "a", edits: [{ old_text: "" }] },
+        'edits.0.old_text: must be a string of 1 or more characters, not ""; edits.0.new_text: is missing',
+      ],
+      [
+        "kill_command",
+        { operation_id: "a b", signal: "X".repeat(1000) },
+        'operation_id: must be a string that matches ^[A-Za-z0-9_-]{1,64}$, not "a b"; signal: must be one of "SIGINT"',
+        `not "${"X".repeat(199)}.`,
+      ],
+    ] as const) {
+      const { failure } = decode(tool, given)
+      for (const part of said) assert.include(failure?.message, part)
+    }
+  })
+
   it("lists the tools in a fixed order", () => {
     assert.deepStrictEqual(
       listing.map(({ name }) => name),
