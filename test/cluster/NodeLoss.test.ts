@@ -80,16 +80,17 @@ layer(TestCluster.layer({ nodes: 3, env: { SHUTDOWN_TIMEOUT: "8 seconds" } }), {
         const own = yield* running
         if (own._tag === "Right") assert.notStrictEqual(own.right._tag, "Output")
         assert.strictEqual(codeOf(yield* elsewhere), "interrupted")
+
+        // Also what the commands had written that were interrupted.
+        const { stdout } = yield* client.ask(exec, { command: "ls -A /workspace; cat a.txt" })
+        assert.strictEqual(stdout, "a.txt\nup\nup2\na")
+        // The next owner records their end.
         const rows = yield* cluster.sql<{ id: string; state: string }>`
         SELECT id, state FROM operation WHERE id IN ('at-the-leaver', 'through-another') ORDER BY id`
         assert.deepStrictEqual(rows, [
           { id: "at-the-leaver", state: "interrupted" },
           { id: "through-another", state: "interrupted" },
         ])
-
-        // Also what the commands had written that were interrupted.
-        const { stdout } = yield* client.ask(exec, { command: "ls -A /workspace; cat a.txt" })
-        assert.strictEqual(stdout, "a.txt\nup\nup2\na")
         assert.notStrictEqual((yield* client.ask(sessionInfo, {})).owner_node, "leaver")
         yield* stayer.ask(sessionInfo, {})
         yield* settled(nodes.map(({ url }) => url))
