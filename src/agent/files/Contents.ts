@@ -15,7 +15,7 @@ import { promisify } from "node:util"
 import type { Append, Read, ReadLines, ReadLinesReply, ReadReply, Write } from "./FileProtocol.ts"
 import { Refusal } from "./Refusal.ts"
 import { pieces, small, type Transfer } from "./Transfers.ts"
-import { at, type Handle, type Place, sameAs, type Workspace } from "./Workspace.ts"
+import { at, type Handle, type Place, reopenNow, type Workspace } from "./Workspace.ts"
 
 /** The largest file whose lines are counted to its end, in bytes. */
 const countable = 256 * 1024 * 1024
@@ -80,7 +80,7 @@ export const write = (workspace: Workspace, { path, size, mode }: Write, transfe
         await store(fd, size, transfer)
         const bits = mode ?? place.stats?.mode
         if (bits !== undefined) fchmodSync(fd, bits & 0o7777)
-        await promisify(fsync)(fd)
+        await sync(fd)
       } finally {
         closeSync(fd)
       }
@@ -96,7 +96,7 @@ export const append = (workspace: Workspace, { path, size }: Append, transfer: T
     const fd =
       place.handle === undefined
         ? openSync(at(folder, place.name), flags | creating, 0o666)
-        : openSync(sameAs(place.handle), flags | constants.O_NONBLOCK)
+        : reopenNow(place.handle, flags)
     try {
       await store(fd, size, transfer)
     } finally {
@@ -122,13 +122,16 @@ export const fresh = async (
   }
 }
 
+const sync = promisify(fsync)
+const writeAside = promisify(writeFile)
+
 const store = async (fd: number, size: number, transfer: Transfer) => {
   let received = 0
   await transfer.receive(async (chunk) => {
     received += chunk.length
     if (received > size) throw new Refusal("aborted")
     if (size <= small) writeFileSync(fd, chunk)
-    else await promisify(writeFile)(fd, chunk)
+    else await writeAside(fd, chunk)
   })
   if (received !== size) throw new Refusal("aborted")
 }
@@ -147,7 +150,7 @@ const reading = <A>(
   workspace.locate(path, {}, async ({ handle, stats }) => {
     if (handle === undefined || stats === undefined) throw new Refusal("missing")
     if (!stats.isFile()) throw new Refusal("not_a_file")
-    const fd = openSync(sameAs(handle), constants.O_RDONLY | constants.O_NONBLOCK)
+    const fd = reopenNow(handle, constants.O_RDONLY)
     try {
       return await use(fd, stats.size, stats.mode & 0o7777)
     } finally {

@@ -77,8 +77,9 @@ export class Transfer {
   }
 
   /**
-   * Memory to fill and send, for `most` bytes that are still to come. What was sent is kept until it is acknowledged, which all but the last window has been
-   * once everything is on its way; so few such buffers do, and the collector has nothing to do.
+   * Memory to fill and send, for `most` bytes that are still to come. What was sent is kept until it is acknowledged,
+   * which all but the last window has been once everything is on its way; so few such buffers do, and the collector has
+   * nothing to do.
    */
   room(most = pieceSize): Buffer {
     let slot = this.slots.find(({ end }) => end <= Math.max(0, this.sent - window))

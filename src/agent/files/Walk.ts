@@ -1,5 +1,5 @@
 /** Walks folders in the order of their paths' bytes, holding one handle a level, and no more names than are wanted. */
-import { opendir } from "node:fs/promises"
+import { type FileHandle, opendir } from "node:fs/promises"
 import type { EntryKind } from "./FileProtocol.ts"
 import { nameOf } from "./Names.ts"
 import { codeOf } from "./Refusal.ts"
@@ -59,7 +59,7 @@ export const walk = async (folder: Handle, path: string, visitor: Visitor, level
 }
 
 const inner = async (folder: Handle, entry: Entry, visitor: Visitor, level: number) => {
-  let handle: Handle | undefined
+  let handle: FileHandle | undefined
   try {
     handle = await refer(folder, entry.name)
     return await walk(handle, entry.path, visitor, level + 1)

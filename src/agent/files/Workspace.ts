@@ -21,42 +21,14 @@ import { codeOf, Refusal } from "./Refusal.ts"
 
 /** Refers to a file without opening it: a FIFO does not wait, a device does nothing. Node has no name for it. */
 const O_PATH = 0o10000000
+const referring = O_PATH | constants.O_NOFOLLOW
 
 /** As many as the kernel follows. */
 const maxLinks = 40
 
-/** What is open, by whichever way. */
+/** What is open, or referred to; -1 once it is closed. */
 export interface Handle {
   readonly fd: number
-  readonly stat: () => Promise<Stats>
-  readonly close: () => Promise<void>
-}
-
-/** Refers to what is there, without opening it. */
-class Reference implements Handle {
-  /** Of no file once it is closed. */
-  fd: number
-
-  constructor(path: string | Buffer) {
-    this.fd = openSync(path, O_PATH | constants.O_NOFOLLOW)
-  }
-
-  statNow() {
-    return fstatSync(this.fd)
-  }
-
-  stat() {
-    return Promise.resolve(this.statNow())
-  }
-
-  closeNow() {
-    closeSync(this.fd)
-    this.fd = -1
-  }
-
-  close() {
-    return Promise.resolve(this.closeNow())
-  }
 }
 
 /** Where a path leads. Its handles are open as long as the function that got it runs. */
@@ -88,17 +60,20 @@ export class Workspace {
 
   /** Walks to a path and calls `use` with what is there, or with nothing where only the last part is missing. */
   async locate<A>(path: string, options: LocateOptions, use: (place: Place) => Promise<A>): Promise<A> {
-    const opened: Array<Reference> = []
+    const opened: Array<{ fd: number }> = []
     try {
       return await use(this.walk(path, options, opened))
     } finally {
-      for (const reference of opened) reference.closeNow()
+      for (const reference of opened) {
+        closeSync(reference.fd)
+        reference.fd = -1
+      }
     }
   }
 
-  private walk(path: string, { link = false, make = false }: LocateOptions, opened: Array<Reference>) {
+  private walk(path: string, { link = false, make = false }: LocateOptions, opened: Array<Handle>) {
     const refer = (path: string | Buffer) => {
-      const reference = new Reference(path)
+      const reference = { fd: openSync(path, referring) }
       opened.push(reference)
       return reference
     }
@@ -122,7 +97,7 @@ export class Workspace {
         rest.unshift(name)
         continue
       }
-      const stats = handle.statNow()
+      const stats = fstatSync(handle.fd)
       if (stats.isSymbolicLink() && !(last && link)) {
         if (++links > maxLinks) throw new Refusal("missing")
         const target = nameOf(readlinkSync(child, { encoding: "buffer" }))
@@ -133,7 +108,7 @@ export class Workspace {
       else trail.push({ name, handle })
     }
     const { name, handle } = trail.at(-1)!
-    return place(trail.slice(0, -1), name, handle, handle.statNow())
+    return place(trail.slice(0, -1), name, handle, fstatSync(handle.fd))
   }
 
   /** Says whether an open file is in the workspace, whichever way it was found. */
@@ -156,14 +131,17 @@ export const at = (folder: { readonly fd: number }, name: string): string | Buff
   return isPlain(name) ? path : bytesOf(path)
 }
 
-/** A path to the very file that a handle refers to. */
-export const sameAs = ({ fd }: Handle) => `/proc/self/fd/${fd}`
-
-/** Opens that file. */
+/** Opens the very file that a handle refers to. */
 export const reopen = (handle: Handle, flags: number) => open(sameAs(handle), flags | constants.O_NONBLOCK)
 
+/** The same without a thread; gives the descriptor. */
+export const reopenNow = (handle: Handle, flags: number) =>
+  openSync(sameAs(handle), flags | constants.O_NONBLOCK)
+
+const sameAs = ({ fd }: Handle) => `/proc/self/fd/${fd}`
+
 /** Refers to an entry of an open folder, which is not followed where it is a link. */
-export const refer = (folder: Handle, name: string) => open(at(folder, name), O_PATH | constants.O_NOFOLLOW)
+export const refer = (folder: Handle, name: string) => open(at(folder, name), referring)
 
 /** Makes an error with this code no error. */
 export const unless = (code: string) => (error: unknown) => {
