@@ -14,6 +14,8 @@ type Admit = (principal: Principal) => Effect.Effect<void, Refusal, Scope.Scope>
 export interface Admission {
   readonly request: Admit
   readonly stream: Admit
+  /** Of files: few at a time, for each brings as much as a file may be before it counts as one. */
+  readonly upload: Admit
   /** Does what outlives its request, counted as another one until it ends. */
   readonly detached: (principal: Principal, work: Effect.Effect<void>) => Effect.Effect<void, Refusal>
 }
@@ -32,6 +34,10 @@ export const make = Effect.gen(function* () {
       streams,
       `You have ${streams} streams open at this node, which is the limit (MAX_STREAMS). Close one, then open this again.`,
     ),
+    upload: atMost(
+      maxUploads,
+      `You send ${maxUploads} uploads to this node, which is the limit. Wait for the end of one, then send this again.`,
+    ),
     detached: Effect.fnUntraced(function* (principal, work) {
       const scope = yield* Scope.make()
       yield* Scope.extend(request(principal), scope)
@@ -39,6 +45,9 @@ export const make = Effect.gen(function* () {
     }, Effect.uninterruptible),
   } satisfies Admission
 })
+
+/** Of one principal at one node, at a time. */
+const maxUploads = 4
 
 const atMost = (limit: number, message: string): Admit => {
   const counts = new Counts<Principal>()

@@ -6,7 +6,7 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest, NodeStream } from "@effect/platform-node"
 import { Effect, Schema, Stream } from "effect"
 import { explained, type Explained, failureOf } from "../domain/Failure.ts"
-import { OperationId, type Principal } from "../domain/Identity.ts"
+import { OperationId } from "../domain/Identity.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import { TransferTooLarge } from "../domain/ObjectError.ts"
 import type { Claims } from "../domain/SignedUrl.ts"
@@ -16,9 +16,7 @@ import { Objects, type StoredObject } from "../workspace/Objects.ts"
 import { filesPath, SignedUrls } from "../workspace/SignedUrls.ts"
 import type { Admission } from "./Admission.ts"
 import { Catalogue } from "./Catalogue.ts"
-import { Counts } from "./Counts.ts"
 import { rangeOf } from "./Range.ts"
-import { refuse } from "./Refusal.ts"
 
 /** Makes the handler of all below `/files/`. */
 export const make = Effect.fnUntraced(function* (admission: Admission) {
@@ -27,25 +25,6 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
   const sessions = yield* Sessions
   const { names } = yield* Catalogue
   const { node } = yield* NodeIdentity
-
-  /** Uploads that come in here: few at a time, for each brings as much as a file may be before it counts as one. */
-  const senders = new Counts<Principal>()
-  const receive = (principal: Principal) =>
-    Effect.acquireRelease(
-      Effect.suspend(() =>
-        senders.of(principal) >= maxUploads
-          ? refuse(
-              429,
-              -32000,
-              `You send ${maxUploads} uploads to this node, which is the limit. Wait for the end of one, then send this again.`,
-              {
-                "retry-after": "1",
-              },
-            )
-          : Effect.sync(() => senders.add(principal)),
-      ),
-      () => Effect.sync(() => senders.remove(principal)),
-    )
 
   const download = Effect.fnUntraced(function* (
     request: HttpServerRequest.HttpServerRequest,
@@ -96,7 +75,7 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
     const { object, session } = claims
     const principal = yield* objects.receiver(claims)
     yield* admission.request(principal)
-    yield* receive(principal)
+    yield* admission.upload(principal)
     if (Number(request.headers["content-length"] ?? 0) > objects.limit) {
       return yield* new TransferTooLarge({ limit: objects.limit })
     }
@@ -151,9 +130,6 @@ export const make = Effect.fnUntraced(function* (admission: Admission) {
     ),
   )
 })
-
-/** Of one principal at one node, at a time. */
-const maxUploads = 4
 
 /** The client ended, or was too slow. */
 class CutOff extends Schema.TaggedError<CutOff>()("CutOff", {}) {
