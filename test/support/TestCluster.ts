@@ -12,6 +12,7 @@ import { openSession } from "../../src/tools/sessions/OpenSession.ts"
 import { sessionInfo } from "../../src/tools/sessions/SessionInfo.ts"
 import * as Client from "./Client.ts"
 import * as Http from "./Http.ts"
+import * as StrayVolumes from "./StrayVolumes.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { until } from "./Until.ts"
 
@@ -65,13 +66,7 @@ const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOpt
         docker.listContainers({ all: true, filters: { label: [`${labels.cluster}=${id}`] } }),
       ),
     )
-    const unusedVolumes = docker
-      .use("list", (docker) => docker.listVolumes({ filters: { dangling: ["true"], label: [labels.disk] } }))
-      .pipe(
-        Effect.map(({ Volumes }) => Volumes.map(({ Name }) => Name)),
-        Effect.orDie,
-      )
-    const unusedBefore = new Set(yield* unusedVolumes)
+    const strayVolumes = Effect.orDie(yield* StrayVolumes.sinceNow(docker))
     const removeContainers = list.pipe(
       Effect.flatMap(
         Effect.forEach(({ Id }) =>
@@ -108,7 +103,7 @@ const make = ({ nodes, env, program, nodesReach = (url) => url }: TestClusterOpt
         ),
         Effect.orDie,
       ),
-      strayVolumes: Effect.map(unusedVolumes, (names) => names.filter((name) => !unusedBefore.has(name))),
+      strayVolumes,
       removeContainers,
       url: (node: string) => Effect.map(entry(node), ({ url }) => url),
       incarnation: (node: string) => Effect.map(entry(node), ({ incarnation }) => incarnation),

@@ -12,6 +12,7 @@ import type { Readable } from "node:stream"
 import { isDeepStrictEqual } from "node:util"
 import { Docker } from "../../src/sandbox/Docker.ts"
 import { labels } from "../../src/sandbox/Specification.ts"
+import * as StrayVolumes from "./StrayVolumes.ts"
 import type { TestCluster } from "./TestCluster.ts"
 import { until } from "./Until.ts"
 
@@ -62,7 +63,8 @@ export const comesTo = <A>(look: Effect.Effect<A>, expected: A) => {
 }
 
 const watch = Effect.fnUntraced(function* (disks: string) {
-  const { use } = yield* Effect.map(Layer.build(Docker.layer), Context.get(Docker))
+  const docker = yield* Effect.map(Layer.build(Docker.layer), Context.get(Docker))
+  const { use } = docker
   /** Every container that any cluster made since, and its cluster. */
   const made = new Map<string, string | undefined>()
   const events = yield* Effect.acquireRelease(
@@ -82,11 +84,7 @@ const watch = Effect.fnUntraced(function* (disks: string) {
       made.set(Actor.ID, Actor.Attributes[labels.cluster])
     }
   })
-  const unused = Effect.map(
-    use("list", (docker) => docker.listVolumes({ filters: { dangling: ["true"], label: [labels.disk] } })),
-    ({ Volumes }) => Volumes.map(({ Name }) => Name),
-  )
-  const earlier = new Set(yield* unused)
+  const stray = yield* StrayVolumes.sinceNow(docker)
 
   return (cluster: TestCluster["Type"]) =>
     Effect.gen(function* () {
@@ -100,7 +98,7 @@ const watch = Effect.fnUntraced(function* (disks: string) {
       const ids = [...made].flatMap(([id, of]) => (of === clusterId ? [id] : []))
       const traces: Traces = {
         containers: found.map(({ Id }) => Id).sort(),
-        volumes: [...volumes, ...(yield* unused).filter((name) => !earlier.has(name))].sort(),
+        volumes: [...volumes, ...(yield* stray)].sort(),
         devices: devicesOf(disks),
         images: existsSync(disks) ? readdirSync(disks).sort() : [],
         processes: processesOf(
