@@ -11,7 +11,7 @@ import { sandbox } from "./bench/Sandbox.ts"
 import { table } from "./bench/Table.ts"
 import { tools } from "./bench/Tools.ts"
 import { run } from "./process/Script.ts"
-import { StartError } from "./process/StartError.ts"
+import { misuse, StartError } from "./process/StartError.ts"
 
 const benches: ReadonlyArray<Bench> = [calls, mcp, sandbox, checkpoint, failover, tools]
 
@@ -40,7 +40,7 @@ const commandLine = Effect.try({
       allowPositionals: true,
       strict: true,
     }),
-  catch: (cause) => wrong(String((cause as Error).message).split(". ")[0] ?? ""),
+  catch: (cause) => wrong(misuse(cause)),
 })
 
 const write = (file: string, text: string) =>

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { parseArgs } from "node:util"
 import { demonstrate } from "./walkthrough/Demonstration.ts"
 import { run } from "./process/Script.ts"
-import { StartError } from "./process/StartError.ts"
+import { misuse, StartError } from "./process/StartError.ts"
 
 const usage = `Usage: scripts/demo [options]
 
@@ -25,7 +25,7 @@ const options = Effect.try({
     }).values,
   catch: (cause) =>
     new StartError({
-      problem: `${String((cause as Error).message).split(". ")[0]}.`,
+      problem: `${misuse(cause)}.`,
       remedy: "`scripts/demo --help` lists the options.",
     }),
 })

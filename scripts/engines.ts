@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { step } from "./process/Progress.ts"
 import { run } from "./process/Script.ts"
-import { StartError } from "./process/StartError.ts"
+import { misuse, StartError } from "./process/StartError.ts"
 import * as CurrentEngine from "./setup/CurrentEngine.ts"
 import * as EmbeddedPostgres from "./setup/EmbeddedPostgres.ts"
 import * as Images from "./setup/Images.ts"
@@ -39,7 +39,7 @@ const commandLine = Effect.try({
       allowPositionals: true,
       strict: true,
     }),
-  catch: (cause) => wrong(String((cause as Error).message).split(". ")[0] ?? ""),
+  catch: (cause) => wrong(misuse(cause)),
 })
 
 const wrong = (problem: string) =>

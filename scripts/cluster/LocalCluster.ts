@@ -5,6 +5,7 @@
 import { Effect, ExecutionStrategy, Ref, Scope } from "effect"
 import { connect } from "node:net"
 import { join } from "node:path"
+import { isUnspecified } from "../../src/domain/Loopback.ts"
 import * as Child from "../process/Child.ts"
 import { lastLine } from "../process/Command.ts"
 import * as Port from "../process/Port.ts"
@@ -200,7 +201,7 @@ const startBalancer = (options: LocalClusterOptions, stateFile: string, runFolde
         new StartError({ problem: `The balancer has ended${lastLine(log)}.`, remedy: `Its log is ${log}.` }),
       ),
     )
-    const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
+    const reachable = isUnspecified(host) ? "127.0.0.1" : host
     yield* Effect.raceFirst(accepts(reachable, port), ended)
     return { child, ended, url: `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}` }
   })

@@ -27,7 +27,7 @@ export const startCluster = (
     const listenPort = options.port ?? port
     yield* Port.check(host, listenPort)
     const machine = yield* Machine.prepare(options)
-    // So are they called by nodes that run without these scripts.
+    // Nodes that run without these scripts look for them by these names.
     yield* Images.named(machine.engine, machine.sandboxImage, "sandbox")
     yield* Images.named(machine.engine, machine.agentImage, "agent")
     const url = yield* ClusterDatabase.acquire(databaseUrl, join(Project.data, "postgres"))

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
-import { StartError } from "../process/StartError.ts"
+import { misuse, StartError } from "../process/StartError.ts"
 
 export const usage = `Usage: scripts/start [options]             start a cluster on this machine
        scripts/start --join FILE [options] add a node to one that runs
@@ -43,7 +43,7 @@ export const parse = (args: ReadonlyArray<string>): Effect.Effect<StartOptions, 
   Effect.gen(function* () {
     const values = yield* Effect.try({
       try: () => parseArgs({ args: [...args], options: known, strict: true }).values,
-      catch: (cause) => wrong(String((cause as Error).message).split(". ")[0] ?? ""),
+      catch: (cause) => wrong(misuse(cause)),
     })
     if (values.help === true) return { _tag: "Help" } as const
     const common = { install: values["no-install"] !== true, verbose: values.verbose === true }

@@ -1,7 +1,7 @@
 /** The options of a script that makes an image, or runs what is shown with it. */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
-import { StartError } from "./StartError.ts"
+import { misuse, StartError } from "./StartError.ts"
 
 /** `command` is how a user asks it for help. */
 export const imageOptions = (command: string) =>
@@ -17,7 +17,7 @@ export const imageOptions = (command: string) =>
       }).values,
     catch: (cause) =>
       new StartError({
-        problem: `${String((cause as Error).message).split(". ")[0]}.`,
+        problem: `${misuse(cause)}.`,
         remedy: `\`${command}\` lists the options.`,
       }),
   })

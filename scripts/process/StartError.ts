@@ -10,3 +10,6 @@ export class StartError extends Schema.TaggedError<StartError>()("StartError", {
     return `${this.problem} ${this.remedy}`
   }
 }
+
+/** What is wrong with a command line, as node:util's parseArgs says it, without its advice and without a full stop. */
+export const misuse = (cause: unknown) => String((cause as Error).message).split(". ")[0] ?? ""

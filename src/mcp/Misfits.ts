@@ -52,7 +52,7 @@ const allowedBy = (schema: Described | undefined): string | undefined => {
   switch (schema?.type) {
     case "integer":
     case "number":
-      return `a${schema.type === "integer" ? "n integer" : " number"}${between(schema)}`
+      return `${schema.type === "integer" ? "an integer" : "a number"}${between(schema)}`
     case "string":
       return `a string${ofSize(schema.minLength, schema.maxLength, "characters")}${schema.pattern === undefined ? "" : ` that matches ${schema.pattern}`}`
     case "array":

@@ -2,7 +2,7 @@
 import { type Config, Duration, Effect, Schema } from "effect"
 import { createServer } from "node:net"
 import { linkKeys } from "../cluster/LinkKeys.ts"
-import { isLoopback } from "../domain/Loopback.ts"
+import { isLoopback, isUnspecified } from "../domain/Loopback.ts"
 import { Principals } from "../mcp/Principals.ts"
 import { settings } from "../Settings.ts"
 import { portProblem } from "./StartFailure.ts"
@@ -20,7 +20,7 @@ export const check = Effect.gen(function* () {
     return yield* new Refused({ message: `${problem} Set API_TOKENS, or bind 127.0.0.1.` })
   }
   const runnerHost = yield* settings.runnerHost.config
-  if (["0.0.0.0", "::", "[::]"].includes(runnerHost)) {
+  if (isUnspecified(runnerHost)) {
     const problem = `RUNNER_HOST is ${runnerHost}, which the other nodes cannot call.`
     return yield* new Refused({ message: `${problem} Set it to this machine's address or name.` })
   }

@@ -2,7 +2,7 @@
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Context, Effect, Layer, Option } from "effect"
 import { networkInterfaces } from "node:os"
-import { isLoopback } from "../../domain/Loopback.ts"
+import { isLoopback, isUnspecified } from "../../domain/Loopback.ts"
 import { settings } from "../../Settings.ts"
 
 /** A host by its name or address. */
@@ -65,6 +65,6 @@ const listenerOf = (text: string): Listener => {
 }
 
 /** Others do not reach this node so. */
-const isNear = (host: string) => isLoopback(host) || host === "0.0.0.0" || host === "::"
+const isNear = (host: string) => isLoopback(host) || isUnspecified(host)
 
 const maxListeners = 500

@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import { optional, ownerTool } from "../Tool.ts"
 import { answerOf, checkReport, nothingYet, operationAnswer } from "./CheckReport.ts"
 import { check, checkInput, checking } from "./CheckTool.ts"
-import { Room } from "../Room.ts"
+import { within } from "../Room.ts"
 
 export const format = ownerTool({
   name: "format",
@@ -34,7 +34,7 @@ export const format = ownerTool({
     const formatted = runs.flatMap(({ formatted }) => formatted)
     return {
       ...answerOf(runs, call),
-      formatted: new Room(pathsLimit).fill(formatted),
+      formatted: within(formatted, pathsLimit),
       formatted_count: formatted.length,
     }
   }),
