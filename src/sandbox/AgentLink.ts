@@ -3,13 +3,14 @@
  * lost by it. An agent that ends, falls silent or says what makes no sense costs its sandbox: every call then fails
  * with `SandboxLost`. The link ends with its scope; the container does not.
  */
-import { Data, Deferred, Effect, Exit, Option, Schedule, Schema } from "effect"
+import { Data, Deferred, Effect, Exit, Option, Runtime, Schedule, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import type { Channel, ChannelHandler } from "../agent/Channel.ts"
 import { Channels } from "../agent/Channels.ts"
 import { ProtocolError, secretOf, secretSize, version } from "../agent/Frame.ts"
 import { type ToAgent, ToNode } from "../agent/Protocol.ts"
 import type { ContainerId } from "../domain/Identity.ts"
+import { messageOf } from "../domain/Failure.ts"
 import { type FileRefusal, SandboxError, SandboxLost } from "../domain/SandboxError.ts"
 import { timeLimit } from "../domain/TimeLimit.ts"
 import * as Attachment from "./Attachment.ts"
@@ -23,19 +24,29 @@ export interface Answer {
   readonly failure?: FileRefusal | undefined
 }
 
+export interface AskOptions {
+  /** Others than the agent may hold its answer up. */
+  readonly isHeldUp?: boolean
+  /** Is called once the message is on its way: what follows it on a channel may go too. */
+  readonly sent?: () => void
+}
+
 export interface AgentLink {
   readonly container: ContainerId
   /** Sends a message; it arrives, in order, or the sandbox is lost. */
   readonly send: (message: ToAgent) => Effect.Effect<void, SandboxLost>
-  /** Sends the message that `make` makes of a new id, and waits for its answer. */
-  readonly ask: (make: (id: number) => ToAgent) => Effect.Effect<Answer, SandboxLost>
+  /**
+   * Sends the message that `make` makes of a new id, and waits for its answer. An agent that owes one for too long, and
+   * is not held up by others, is of no use: it is given up.
+   */
+  readonly ask: (make: (id: number) => ToAgent, options?: AskOptions) => Effect.Effect<Answer, SandboxLost>
   /** Opens a channel under a new number. Whoever opens it closes it. */
   readonly open: (handler: ChannelHandler) => Channel
   /** Calls `news` with what the agent says of this command, or with the loss of the sandbox, until `unfollow`. */
   readonly follow: (command: number, news: (news: CommandNews | SandboxLost) => void) => void
   readonly unfollow: (command: number) => void
-  /** Waits until the sandbox is lost. */
-  readonly lost: Effect.Effect<never, SandboxLost>
+  /** Calls `run` once the sandbox is lost, at once where it is. */
+  readonly whenLost: (run: () => void) => void
   /** Waits for the agent, and greets it. */
   readonly greet: (
     env: Readonly<Record<string, string>>,
@@ -44,7 +55,13 @@ export interface AgentLink {
   /** Why the sandbox is lost, once it is. */
   readonly reason: () => string
   /** Ends a sandbox that cannot be used any more. */
-  readonly giveUp: (why: string) => Effect.Effect<SandboxLost>
+  readonly giveUp: (why: string) => SandboxLost
+}
+
+/** Who waits for an answer, and since how many looks. */
+interface Asked {
+  readonly answer: (answer: Exit.Exit<Answer, SandboxLost>) => void
+  looks: number
 }
 
 /** Why an agent is given up. */
@@ -53,32 +70,47 @@ class Nonsense extends Data.TaggedError("Nonsense")<{ readonly message: string }
 const usual = {
   /** Between two looks at whether the agent answers, in milliseconds. */
   pause: 5_000,
-  /** The time that it has to do so. */
-  silence: 20_000,
+  /** Looks at which it may not have done so. */
+  silence: 4,
+  /** Looks at which it may owe an answer. */
+  debt: 60,
   /** Attachments that may break within a minute. */
   breaks: 200,
 }
 
-/** Time for an agent to answer to a new attachment. */
-const hearing = "3 seconds"
+/** Time for an agent to answer to a new attachment, in milliseconds. */
+const hearing = 3_000
 
 /** Without words on what is wrong: they are made of what came, which may be too deep for it, and too long. */
 const decode = Schema.decodeUnknownOption(ToNode)
 
-/** Attaches to a container, which need not run yet. */
+/**
+ * Attaches to a container, which need not run yet. While nothing is asked, a link is a timer and no fiber: a node has
+ * as many as sessions, and most of them idle.
+ */
 export const make = Effect.fnUntraced(function* (
   container: ContainerId,
-  { pause, silence, breaks: maxBreaks } = usual,
+  patience: Partial<typeof usual> = {},
 ) {
+  const { pause, silence, debt, breaks: maxBreaks } = { ...usual, ...patience }
   const docker = yield* Docker
-  const lost = yield* Deferred.make<never, SandboxLost>()
-  const ready = yield* Deferred.make<void>()
-  const answers = new Map<number, (answer: Exit.Exit<Answer, SandboxLost>) => void>()
+  const scope = yield* Effect.scope
+  const runtime = yield* Effect.runtime()
+  const run = <A>(effect: Effect.Effect<A>) => void Runtime.runFork(runtime, effect, { scope })
+  const ready = yield* Deferred.make<void, SandboxLost>()
+  const answers = new Map<number, Asked>()
   const commands = new Map<number, (news: CommandNews | SandboxLost) => void>()
+  const mourners: Array<() => void> = []
   const secret = secretOf(randomBytes(secretSize))
   let attachment: Attachment.Attachment | undefined
-  let heard = performance.now()
+  let attachments = 0
+  /** When the last ones broke. */
+  let breaks: ReadonlyArray<number> = []
   let over = false
+  let timer: NodeJS.Timeout | undefined
+  /** Something came since the last look; looks since then. */
+  let isHeard = true
+  let silent = 0
   /** Messages that the agent may still send. */
   let due = 0
   /** The end of what the agent wrote to its standard error. */
@@ -87,21 +119,22 @@ export const make = Effect.fnUntraced(function* (
 
   /** Nobody waits for the agent any more. */
   const end = (error: SandboxLost) => {
-    Deferred.unsafeDone(lost, Effect.fail(error))
-    for (const answer of answers.values()) answer(Exit.fail(error))
+    over = true
+    clearInterval(timer)
+    attachment?.close()
+    Deferred.unsafeDone(ready, Effect.fail(error))
+    for (const { answer } of answers.values()) answer(Exit.fail(error))
   }
 
-  const lose = (why: string) =>
-    Effect.suspend(() => {
-      if (over) return Effect.void
-      over = true
-      reason = why.slice(0, 1000)
-      attachment?.close()
-      const error = new SandboxLost({ container })
-      for (const news of commands.values()) news(error)
-      end(error)
-      return Effect.logInfo("a sandbox is lost", { container, why: reason })
-    })
+  const lose = (why: string) => {
+    if (over) return
+    reason = why.slice(0, 1000)
+    const error = new SandboxLost({ container })
+    end(error)
+    for (const news of commands.values()) news(error)
+    for (const run of mourners) run()
+    run(Effect.logInfo("a sandbox is lost", { container, why: reason }))
+  }
 
   const channels = new Channels({
     send: (pieces) => attachment?.write(pieces),
@@ -113,8 +146,9 @@ export const make = Effect.fnUntraced(function* (
       if (message.type === "ready") {
         if (message.version !== version) throw new ProtocolError(`an agent of version ${message.version}`)
         Deferred.unsafeDone(ready, Effect.void)
+        timer ??= setInterval(look, pause)
       } else if (message.type === "answer") {
-        answers.get(message.id)?.(Exit.succeed(message))
+        answers.get(message.id)?.answer(Exit.succeed(message))
       } else {
         commands.get(message.command)?.(message)
       }
@@ -122,48 +156,45 @@ export const make = Effect.fnUntraced(function* (
     follows: false,
   })
 
-  const connect = Effect.fnUntraced(
-    function* (number: number) {
-      let broken = false
-      attachment = yield* Attachment.open(
-        container,
-        secret,
-        number,
-        (bytes) => {
-          heard = performance.now()
-          try {
-            channels.receive(bytes)
-          } catch (error) {
-            broken = true
-            throw error
-          }
-        },
-        (text) => {
-          complaint = (complaint + text.toString()).slice(-1000)
-        },
-      )
-      channels.attach(number)
-      const { close, closed } = attachment
-      // What the engine still had of the last one may have fallen into the mark of this one. The first one has no
-      // other before it, and waits for its container to start.
-      const unheard = Effect.suspend(() =>
-        number === 1 || channels.isHeard ? Effect.never : Effect.succeed("the agent did not hear of it"),
-      )
-      return Effect.raceFirst(closed, Effect.delay(unheard, hearing)).pipe(
-        Effect.tap(() => Effect.sync(close)),
-        Effect.filterOrFail(
-          () => !broken,
-          (why) => new Nonsense({ message: why }),
-        ),
-      )
-    },
-    Effect.provideService(Docker, docker),
-  )
+  const connect = Effect.gen(function* () {
+    const number = attachments + 1
+    const opened = yield* Attachment.open(container, secret, number, {
+      receive: (bytes) => {
+        isHeard = true
+        try {
+          if (!over) channels.receive(bytes)
+        } catch (error) {
+          lose(messageOf(error))
+        }
+      },
+      complain: (text) => {
+        complaint = (complaint + text.toString()).slice(-1000)
+      },
+      closed: () => {
+        if (!over) run(reconnect)
+      },
+    })
+    if (over) return opened.close()
+    attachments = number
+    attachment = opened
+    channels.attach(number)
+    // What the engine still had of the last one may have fallen into the mark of this one. The first one has no
+    // other before it, and waits for its container to start.
+    if (number === 1) return
+    setTimeout(() => {
+      if (attachment === opened && !channels.isHeard) opened.close()
+    }, hearing).unref()
+  }).pipe(Effect.provideService(Docker, docker))
 
-  const reconnect = (number: number) =>
-    Effect.gen(function* () {
+  const reconnect: Effect.Effect<void> = Effect.gen(function* () {
+    const now = performance.now()
+    breaks = [...breaks.filter((time) => now - time < 60_000), now]
+    if (breaks.length > maxBreaks) return yield* new Nonsense({ message: "its attachments break" })
+    // The engine may still pass on what it has of the last one.
+    yield* Effect.sleep(Math.min(10 * breaks.length, 200))
+    yield* Effect.gen(function* () {
       const { State } = yield* docker.use("inspect", (docker) => docker.getContainer(container).inspect())
-      if (State.Running) return yield* connect(number)
+      if (State.Running) return yield* connect
       return yield* new Nonsense({
         message: `the container has ended with ${State.ExitCode} ${complaint}`.trim(),
       })
@@ -174,22 +205,7 @@ export const make = Effect.fnUntraced(function* (
         while: (error) => error._tag === "SandboxError" && statusOf(error) !== 404,
       }),
     )
-
-  const serve = (first: Effect.Effect<string, Nonsense>) =>
-    Effect.gen(function* () {
-      let closed = first
-      let breaks: ReadonlyArray<number> = []
-      for (let number = 2; ; number++) {
-        yield* closed
-        if (over) return
-        const now = performance.now()
-        breaks = [...breaks.filter((time) => now - time < 60_000), now]
-        if (breaks.length > maxBreaks) return yield* new Nonsense({ message: "its attachments break" })
-        // The engine may still pass on what it has of the last one.
-        yield* Effect.sleep(Math.min(10 * breaks.length, 200))
-        closed = yield* reconnect(number)
-      }
-    }).pipe(Effect.catchAll((error) => lose(error.message)))
+  }).pipe(Effect.catchAll((error) => Effect.sync(() => lose(error.message))))
 
   /** Says whether there is an agent to hear it. */
   const tell = (message: ToAgent) => {
@@ -203,50 +219,43 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => (tell(message) ? Effect.void : Effect.fail(new SandboxLost({ container }))))
 
   let lastId = 0
-  const ask = (make: (id: number) => ToAgent) =>
-    Effect.async<Answer, SandboxLost>((resume) => {
+  const ask: AgentLink["ask"] = (make, { isHeldUp = false, sent } = {}) =>
+    Effect.async((resume) => {
       const id = ++lastId
-      answers.set(id, (answer) => {
+      const answer: Asked["answer"] = (answer) => {
         answers.delete(id)
         resume(answer)
-      })
-      if (!tell(make(id))) answers.get(id)?.(Exit.fail(new SandboxLost({ container })))
+      }
+      answers.set(id, { answer, looks: isHeldUp ? -Infinity : 0 })
+      if (tell(make(id))) sent?.()
+      else answer(Exit.fail(new SandboxLost({ container })))
       return Effect.sync(() => answers.delete(id))
     })
 
-  const giveUp = (why: string) =>
-    Effect.zipRight(
-      lose(why),
-      docker.use("remove", (docker) => docker.getContainer(container).kill()),
-    ).pipe(Effect.ignore, Effect.as(new SandboxLost({ container })))
+  const giveUp = (why: string) => {
+    lose(why)
+    run(Effect.ignore(docker.use("remove", (docker) => docker.getContainer(container).kill())))
+    return new SandboxLost({ container })
+  }
 
-  const look = Effect.gen(function* () {
-    yield* Deferred.await(ready)
-    const asked = performance.now()
-    yield* Effect.timeoutOption(
-      ask((id) => ({ type: "ping", id })),
-      silence,
-    )
-    // What came while this process stood still is heard first.
-    if (heard < asked) yield* Effect.sleep(Math.min(pause, 1_000))
-    if (heard < asked) yield* giveUp(`the agent was silent for ${silence} ms`)
-  })
+  // Looks are counted, not time: what came while this process stood still is heard before the next one.
+  const look = () => {
+    for (const asked of answers.values()) {
+      if (++asked.looks > debt) return void giveUp(`the agent owes an answer for ${debt * pause} ms`)
+    }
+    silent = isHeard ? 0 : silent + 1
+    if (silent >= silence) return void giveUp(`the agent was silent for ${silent * pause} ms`)
+    if (silent > 0) return
+    isHeard = false
+    tell({ type: "ping", id: 0 })
+  }
 
-  const closed = yield* connect(1)
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      over = true
-      attachment?.close()
-      end(new SandboxLost({ container }))
+      if (!over) end(new SandboxLost({ container }))
     }),
   )
-  yield* Effect.forkScoped(Effect.interruptible(serve(closed)))
-  yield* look.pipe(
-    Effect.repeat(Schedule.spaced(pause)),
-    Effect.ignore,
-    Effect.interruptible,
-    Effect.forkScoped,
-  )
+  yield* connect
 
   let lastChannel = 0
   return {
@@ -256,11 +265,14 @@ export const make = Effect.fnUntraced(function* (
     open: (handler) => channels.open(++lastChannel, handler),
     follow: (command, news) => void commands.set(command, news),
     unfollow: (command) => void commands.delete(command),
-    lost: Deferred.await(lost),
+    whenLost: (run) => {
+      if (over) run()
+      else mourners.push(run)
+    },
     reason: () => reason,
     greet: (env, spill) =>
       send({ type: "hello", version, env, spill }).pipe(
-        Effect.zipRight(Effect.raceFirst(Deferred.await(ready), Deferred.await(lost))),
+        Effect.zipRight(Deferred.await(ready)),
         timeLimit(
           "20 seconds",
           () => new SandboxError({ operation: "attach", cause: "the agent is silent" }),

@@ -1,8 +1,7 @@
 /** One attachment to a container's standard input and output, from its mark to its end. */
-import { Deferred, Effect } from "effect"
+import { Effect } from "effect"
 import type { Duplex } from "node:stream"
 import { mark, MarkFinder } from "../agent/Frame.ts"
-import { messageOf } from "../domain/Failure.ts"
 import type { ContainerId } from "../domain/Identity.ts"
 import { Docker } from "./Docker.ts"
 import { EngineStream } from "./EngineStream.ts"
@@ -10,20 +9,23 @@ import { EngineStream } from "./EngineStream.ts"
 export interface Attachment {
   readonly write: (pieces: ReadonlyArray<Uint8Array>) => void
   readonly close: () => void
-  /** Waits for the end, and says why. */
-  readonly closed: Effect.Effect<string>
 }
 
-/**
- * Attaches under the attachment's number, 1 at first. `receive` gets what the agent says on it, and not what was on
- * its way when another one broke; what it throws ends the attachment. `complain` gets its standard error. The container need not run yet.
- */
+export interface AttachmentHandler {
+  /** Gets what the agent says on it, and not what was on its way when another one broke. Throws nothing. */
+  readonly receive: (bytes: Uint8Array) => void
+  /** Gets the agent's standard error. */
+  readonly complain: (text: Buffer) => void
+  /** Is called once, at the end, whoever ended it. */
+  readonly closed: () => void
+}
+
+/** Attaches under the attachment's number, 1 at first. The container need not run yet. */
 export const open = Effect.fnUntraced(function* (
   container: ContainerId,
   secret: Uint8Array,
   number: number,
-  receive: (bytes: Uint8Array) => void,
-  complain: (text: Buffer) => void,
+  { receive, complain, closed }: AttachmentHandler,
 ) {
   const docker = yield* Docker
   let wanted = true
@@ -38,10 +40,12 @@ export const open = Effect.fnUntraced(function* (
     })
     .pipe(Effect.onError(() => Effect.sync(() => (wanted = false))))
   const stream = attached as Duplex
-  const closed = yield* Deferred.make<string>()
-  const finish = (why: string) => {
-    Deferred.unsafeDone(closed, Effect.succeed(why))
+  let isClosed = false
+  const close = () => {
+    if (isClosed) return
+    isClosed = true
     stream.destroy()
+    closed()
   }
   let current = false
   const finder = new MarkFinder(
@@ -50,7 +54,8 @@ export const open = Effect.fnUntraced(function* (
       if (current) receive(bytes)
     },
     (found) => {
-      if (found === 0 && current) finish("the agent asks for another attachment")
+      // The agent asks for another attachment.
+      if (found === 0 && current) close()
       current = found === number
     },
   )
@@ -58,16 +63,8 @@ export const open = Effect.fnUntraced(function* (
     if (stream === 1) finder.push(piece)
     else complain(piece)
   })
-  stream.on("data", (chunk: Buffer) => {
-    try {
-      output.push(chunk)
-    } catch (error) {
-      finish(messageOf(error))
-    }
-  })
-  stream.on("error", (error) => finish(error.message))
-  stream.on("close", () => finish("the engine closed the attachment"))
-  stream.on("end", () => finish("the engine ended the attachment"))
+  stream.on("data", (chunk: Buffer) => output.push(chunk))
+  for (const event of ["error", "end", "close"]) stream.on(event, close)
   const write = (pieces: ReadonlyArray<Uint8Array>) => {
     if (stream.destroyed) return
     stream.cork()
@@ -76,5 +73,5 @@ export const open = Effect.fnUntraced(function* (
   }
   // Where the first attachment broke early, the agent has not heard the secret yet.
   write([secret, mark(secret, number)])
-  return { write, close: () => void stream.destroy(), closed: Deferred.await(closed) } satisfies Attachment
+  return { write, close } satisfies Attachment
 })

@@ -57,9 +57,9 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
       .ask((id) => ({ type: "kill", id, command }))
       .pipe(
         Effect.timeoutOption(killTime),
-        Effect.filterOrElse(
+        Effect.filterOrFail(
           (answer) => Option.isSome(answer) && answer.value.value === true,
-          () => Effect.flatMap(link.giveUp("a command could not be killed"), Effect.fail),
+          () => link.giveUp("a command could not be killed"),
         ),
       )
 

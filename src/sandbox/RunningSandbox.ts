@@ -23,8 +23,8 @@ export interface RunningSandbox {
   heldSince: number
   /** Whether its agent answers within a second. */
   readonly answers: Effect.Effect<boolean>
-  /** Runs something once it is lost, if it ever is. */
-  readonly whenLost: (run: Effect.Effect<void>) => Effect.Effect<unknown>
+  /** Calls `run` once it is lost, if it ever is. */
+  readonly whenLost: (run: () => void) => void
   /** Ends its commands, and removes the container if the engine can. */
   readonly remove: Effect.Effect<void>
 }
@@ -76,12 +76,7 @@ export const launch = Effect.fn("RunningSandbox.launch")(function* (
           ),
           Effect.isSuccess,
         ),
-      whenLost: (run) =>
-        link.lost.pipe(
-          Effect.catchAll(() => Effect.forkDaemon(run)),
-          Effect.interruptible,
-          Effect.forkIn(scope),
-        ),
+      whenLost: link.whenLost,
       remove,
     } satisfies RunningSandbox
   }).pipe(

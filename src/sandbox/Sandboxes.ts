@@ -2,7 +2,7 @@
  * The sandboxes of this node. They belong to this service and not to the entities that use them, so that
  * a session which is activated again on the same node finds its own. All are removed when the node leaves.
  */
-import { Clock, Context, Effect, Layer, Option } from "effect"
+import { Clock, Context, Effect, Layer, Option, Runtime } from "effect"
 import type { ContainerId } from "../domain/Identity.ts"
 import { Lease } from "../domain/Lease.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
@@ -40,6 +40,7 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
     Sandboxes,
     Effect.gen(function* () {
       const context = yield* Effect.context<Docker | Lease | Limits | NodeIdentity | Tunnels>()
+      const run = Runtime.runFork(yield* Effect.runtime<never>())
       const lease = yield* Lease
       const limits = yield* Limits
       const templates = yield* Templates
@@ -98,7 +99,7 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
             ),
           )
           // Nothing can be saved from it: what it holds of the machine is free again at once.
-          yield* made.whenLost(remove(made.sandbox.id))
+          made.whenLost(() => run(remove(made.sandbox.id)))
           return made
         },
         Effect.uninterruptible,

@@ -23,11 +23,10 @@ const linked = (answer: (operation: FileOperation) => Effect.Effect<unknown>) =>
       channels.push(channel)
       return channel
     },
-    giveUp: (why) =>
-      Effect.sync(() => {
-        reasons.push(why)
-        return new SandboxLost({ container: ContainerId.make("fake") })
-      }),
+    giveUp: (why) => {
+      reasons.push(why)
+      return new SandboxLost({ container: ContainerId.make("fake") })
+    },
   })
   return { files, reasons, channels }
 }

@@ -7,6 +7,7 @@ import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
 import { Templates } from "../../src/sandbox/Templates.ts"
 import { EngineProxy } from "../support/EngineProxy.ts"
 import { fresh, line, output, run, start } from "../support/SharedSandbox.ts"
+import { lost } from "../support/LostLink.ts"
 import { until } from "../support/Until.ts"
 
 const mebibytes = (count: number) => String(count * 1024 * 1024)
@@ -128,11 +129,11 @@ layer(EngineProxy.layer({ OUTPUT_LIMIT: mebibytes(64) }), {
     Effect.gen(function* () {
       const { use } = yield* Docker
       const { id, env } = yield* Container.make((yield* Templates).standard)
-      const link = yield* AgentLink.make(id, { pause: 100, silence: 1000, breaks: 9 })
+      const link = yield* AgentLink.make(id, { pause: 100, silence: 10, breaks: 9 })
       yield* Container.start(id)
       yield* link.greet(env, 1000)
       yield* use("inspect", (docker) => docker.getContainer(id).pause())
-      const [took] = yield* Effect.timed(Effect.flip(link.lost))
+      const [took] = yield* Effect.timed(lost(link))
       assert.isBelow(Duration.toMillis(took), 4000)
       assert.include(link.reason(), "silent")
       yield* Container.remove(id)

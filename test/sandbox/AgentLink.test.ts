@@ -6,12 +6,13 @@ import { ContainerId } from "../../src/domain/Identity.ts"
 import { SandboxLost } from "../../src/domain/SandboxError.ts"
 import * as AgentLink from "../../src/sandbox/AgentLink.ts"
 import { FakeEngine } from "../support/FakeEngine.ts"
+import { lost } from "../support/LostLink.ts"
 import { until } from "../support/Until.ts"
 
-const patient = { pause: 50, silence: 5_000, breaks: 5 }
+const patient = { pause: 50, silence: 100, breaks: 5 }
 
 /** A link to an agent of a test's own. */
-const linked = (patience = patient) =>
+const linked = (patience: Parameters<typeof AgentLink.make>[1] = patient) =>
   Effect.gen(function* () {
     const engine = new FakeEngine()
     const link = yield* AgentLink.make(ContainerId.make("fake"), patience).pipe(
@@ -150,9 +151,8 @@ describe("AgentLink", () => {
           const asking = yield* Effect.fork(Effect.flip(link.ask(ping)))
           yield* Effect.yieldNow()
           tell(engine, channel)
-          const [took, error] = yield* Effect.timed(Effect.flip(link.lost))
+          const [took] = yield* Effect.timed(lost(link))
           assert.isBelow(Duration.toMillis(took), 1000)
-          assert.instanceOf(error, SandboxLost)
           assert.instanceOf(yield* Fiber.join(asking), SandboxLost)
           assert.instanceOf(yield* Deferred.await(heard), SandboxLost)
           assert.instanceOf(yield* Effect.flip(link.ask(ping)), SandboxLost)
@@ -178,11 +178,11 @@ describe("AgentLink", () => {
 
     it.scopedLive("falls silent, and ends its container", () =>
       Effect.gen(function* () {
-        const { engine, link } = yield* linked({ ...patient, pause: 20, silence: 100 })
+        const { engine, link } = yield* linked({ ...patient, pause: 20, silence: 5 })
         yield* link.greet({}, 1)
         engine.onMessage = () => true
         const asking = yield* Effect.fork(Effect.flip(link.ask(ping)))
-        assert.instanceOf(yield* Effect.flip(link.lost), SandboxLost)
+        yield* lost(link)
         assert.instanceOf(yield* Fiber.join(asking), SandboxLost)
         assert.include(link.reason(), "silent")
         yield* until(
@@ -192,13 +192,28 @@ describe("AgentLink", () => {
       }),
     )
 
+    it.scopedLive("answers its pings and nothing else, unless others hold it up", () =>
+      Effect.gen(function* () {
+        const { engine, link } = yield* linked({ ...patient, pause: 20, debt: 5 })
+        yield* link.greet({}, 1)
+        engine.onMessage = ({ type }) => type === "kill"
+        const kill = (id: number) => ({ type: "kill", id, command: 1 }) as const
+        const heldUp = yield* Effect.fork(Effect.flip(link.ask(kill, { isHeldUp: true })))
+        yield* Effect.sleep(500)
+        assert.strictEqual(link.reason(), "")
+        assert.instanceOf(yield* Effect.flip(link.ask(kill)), SandboxLost)
+        assert.include(link.reason(), "owes")
+        assert.instanceOf(yield* Fiber.join(heldUp), SandboxLost)
+      }),
+    )
+
     it.scopedLive("answers no new attachment", () =>
       Effect.gen(function* () {
-        const { engine, link } = yield* linked({ ...patient, pause: 20, silence: 200 })
+        const { engine, link } = yield* linked({ ...patient, pause: 20, silence: 10 })
         yield* link.greet({}, 1)
         engine.isDeaf = true
         engine.detach()
-        assert.instanceOf(yield* Effect.flip(link.lost), SandboxLost)
+        yield* lost(link)
         assert.include(link.reason(), "silent")
       }),
     )
@@ -210,7 +225,7 @@ describe("AgentLink", () => {
       yield* link.greet({}, 1)
       Object.assign(engine, { running: false, exitCode: 137 })
       engine.detach()
-      const [took] = yield* Effect.timed(Effect.flip(link.lost))
+      const [took] = yield* Effect.timed(lost(link))
       assert.isBelow(Duration.toMillis(took), 1000)
       assert.include(link.reason(), "137")
     }),
@@ -222,7 +237,7 @@ describe("AgentLink", () => {
       yield* link.greet({}, 1)
       engine.failures.push({ statusCode: 404 })
       engine.detach()
-      yield* Effect.flip(link.lost)
+      yield* lost(link)
       assert.strictEqual(engine.attached, 1)
     }),
   )
@@ -282,7 +297,7 @@ describe("AgentLink", () => {
           Effect.repeat(Schedule.spaced("20 millis")),
           Effect.forkScoped,
         )
-      yield* Effect.flip(link.lost)
+      yield* lost(link)
       assert.include(link.reason(), "break")
       assert.isAtMost(engine.attached, 6)
     }),

@@ -3,6 +3,7 @@ import { Effect, Logger, LogLevel } from "effect"
 import { Kind, maxPayload } from "../../src/agent/Frame.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
 import * as AgentLink from "../../src/sandbox/AgentLink.ts"
+import { lost } from "../support/LostLink.ts"
 import { FakeEngine } from "../support/FakeEngine.ts"
 
 const ready = (version: string) => `{"type":"ready","version":${version}}`
@@ -39,7 +40,7 @@ describe("AgentLink", () => {
         body.copy(message, 4)
         for (let at = 0; at < message.length; at += maxPayload)
           engine.frame(Kind.data, 0, message.subarray(at, at + maxPayload))
-        yield* Effect.flip(link.lost)
+        yield* lost(link)
         assert.isBelow(link.reason().length, 100)
       }),
     )

@@ -7,9 +7,10 @@ import { setImmediate } from "node:timers/promises"
 import { Channels } from "../../src/agent/Channels.ts"
 import { Files } from "../../src/agent/files/Files.ts"
 import { Processes } from "../../src/agent/commands/Processes.ts"
-import type { FileRequest, ToAgent } from "../../src/agent/Protocol.ts"
+import type { FileRequest } from "../../src/agent/Protocol.ts"
 import type { Answer } from "../../src/sandbox/AgentLink.ts"
 import * as AgentFiles from "../../src/sandbox/AgentFiles.ts"
+import type { FileLink } from "../../src/sandbox/FileRequests.ts"
 import type { Watch } from "../../src/agent/watch/Watch.ts"
 import type { SandboxFiles } from "../../src/sandbox/SandboxFiles.ts"
 import { SandboxLost } from "../../src/domain/SandboxError.ts"
@@ -48,7 +49,7 @@ export class LocalFiles extends Effect.Tag("codegen-mcp/test/LocalFiles")<
             made.push(files)
             return files
           }),
-          AgentFiles.make,
+          (link) => AgentFiles.make(link),
         )
       return { root, home, processes, files: yield* withPath(""), withPath }
     }),
@@ -88,19 +89,19 @@ const linkTo = Effect.fnUntraced(function* (make: (channels: Channels) => Files)
   let lastId = 0
   let lastChannel = 0
   return {
-    ask: (make: (id: number) => ToAgent) =>
+    ask: (make, options) =>
       Effect.async((resume) => {
         const id = ++lastId
         answers.set(id, (answer) => resume(Effect.succeed(answer)))
         node.send(make(id))
+        options?.sent?.()
       }),
     open: (handler) => node.open(++lastChannel, handler),
-    giveUp: (why) =>
-      Effect.zipRight(
-        Effect.logError(why),
-        Effect.succeed(new SandboxLost({ container: ContainerId.make("local") })),
-      ),
-  } satisfies AgentFiles.FileLink
+    giveUp: (why) => {
+      Effect.runSync(Effect.logError(why))
+      return new SandboxLost({ container: ContainerId.make("local") })
+    },
+  } satisfies FileLink
 })
 
 /** As a socket would: in memory of its own, and never before the caller has returned. */

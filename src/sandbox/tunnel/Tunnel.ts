@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (
     // The agent's answer says that the program has gone. One that was lost takes nothing any more.
     run(
       link
-        .ask((id) => ({ type: "accept", id, channel: connection.channel.id }))
+        .ask((id) => ({ type: "accept", id, channel: connection.channel.id }), { isHeldUp: true })
         .pipe(
           Effect.tapBoth({
             onSuccess: () => Effect.sync(() => connection.leave()),
