@@ -4,7 +4,7 @@
  */
 import { Schema } from "effect"
 import { FileRefusal } from "../domain/SandboxError.ts"
-import type { FileOperation } from "./files/FileProtocol.ts"
+import { type FileOperation, SnapshotCursor } from "./files/FileProtocol.ts"
 import { LimitMet } from "../domain/Command.ts"
 
 const Count = Schema.NonNegativeInt
@@ -117,6 +117,8 @@ const Ended = Schema.Struct({
     stdout: Schema.NullOr(Schema.String.pipe(Schema.maxLength(256))),
     stderr: Schema.NullOr(Schema.String.pipe(Schema.maxLength(256))),
   }),
+  /** The cursor of the last snapshot, where no file has changed since. */
+  still: Schema.NullOr(SnapshotCursor),
 })
 
 /** The answer to a message with an id: a value, whose schema is the asker's, or why not. */

@@ -38,8 +38,8 @@ const tell = (message: ToNode) => {
   channels.send(isTooLong ? { type, id: message.id, failure: "failed" } : message)
 }
 const processes = new Processes()
-const commands = new Commands(channels, processes, tell)
 const files = new Files(channels, processes)
+const commands = new Commands(channels, processes, tell, () => files.still())
 const proxy = new Proxy(channels, tell)
 /** The environment that the node gave to commands. */
 let given: Readonly<Record<string, string>> = {}

@@ -7,9 +7,10 @@ import { type Pack, PackReply, UnpackReply } from "../agent/archive/ArchiveProto
 import * as Protocol from "../agent/files/FileProtocol.ts"
 import { type Failure, type FileLink, FileRequests } from "./FileRequests.ts"
 import type { SandboxFiles } from "./SandboxFiles.ts"
+import { Stillness } from "./Stillness.ts"
 
-export const make = (link: FileLink): SandboxFiles => {
-  const requests = new FileRequests(link)
+export const make = (link: FileLink, stillness = new Stillness()): SandboxFiles => {
+  const requests = new FileRequests(link, stillness)
 
   const collect = <A extends { readonly bytes: number }, I>(
     operation: Protocol.Read | Protocol.ReadLines,
@@ -104,6 +105,7 @@ export const make = (link: FileLink): SandboxFiles => {
     // Whoever reads it ends it where it is too long.
     pack: (query, told) => streamed({ op: "pack", ...query }, PackReply, Infinity, told),
     unpack: (query, archive) => requests.transfer({ op: "unpack", ...query }, UnpackReply, { send: archive }),
+    isStill: (cursor) => stillness.isAt(cursor),
     snapshot: (query, limit, receive) =>
       requests.transfer({ op: "snapshot", ...query }, Protocol.SnapshotReply, { limit, receive }),
     restore: (source) => requests.transfer({ op: "restore" }, Protocol.RestoreReply, { send: source }),

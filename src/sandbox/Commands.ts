@@ -16,6 +16,7 @@ import { Waiters } from "../domain/Waiters.ts"
 import type { AgentLink, CommandNews } from "./AgentLink.ts"
 import { OutputBuffer } from "./OutputBuffer.ts"
 import type { Sandbox } from "./Sandbox.ts"
+import { Stillness } from "./Stillness.ts"
 
 interface Command {
   readonly number: number
@@ -41,7 +42,11 @@ export interface OutputLimits {
   readonly totalOutput: number
 }
 
-export const make = Effect.fnUntraced(function* (link: AgentLink, limits: OutputLimits) {
+export const make = Effect.fnUntraced(function* (
+  link: AgentLink,
+  limits: OutputLimits,
+  stillness = new Stillness(),
+) {
   const commands = new Map<CommandId, Command>()
   const fibers = yield* FiberMap.make<CommandId>()
   let lastNumber = 0
@@ -124,6 +129,7 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
       terminal: spec.tty ? { columns: 80, rows: 24 } : null,
       keep: limits.output,
     }
+    stillness.begin()
     if (Buffer.byteLength(JSON.stringify(message)) <= maxStart) yield* link.send(message)
     else finish(Effect.fail(new CommandNotStarted({ reason: "its arguments and environment are too long" })))
     // Nobody will write to it: a terminal has to be told.
@@ -158,6 +164,7 @@ export const make = Effect.fnUntraced(function* (link: AgentLink, limits: Output
         ),
         Effect.sync(() => {
           clearTimeout(timer)
+          stillness.end(news?.still ?? null)
           link.unfollow(number)
           stdout.channel.close()
           stderr.channel.close()

@@ -9,6 +9,7 @@ import type { FileOperation } from "../agent/files/FileProtocol.ts"
 import { milliseconds } from "../domain/Monotonic.ts"
 import { FileError, type FileRefusal, type SandboxLost } from "../domain/SandboxError.ts"
 import type { AgentLink, AskOptions } from "./AgentLink.ts"
+import type { Stillness } from "./Stillness.ts"
 
 export type Failure = FileError | SandboxLost
 
@@ -29,6 +30,18 @@ interface Transfer<E> {
   readonly limit?: number
 }
 
+/** What may change files. */
+const changing = new Set<FileOperation["op"]>([
+  "write",
+  "append",
+  "mkdir",
+  "move",
+  "copy",
+  "remove",
+  "restore",
+  "unpack",
+])
+
 /** Time for what nobody else holds up; an agent that answers everything but this is of no use. */
 const patience = "5 minutes"
 
@@ -36,9 +49,11 @@ type Patiently = <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | Sandb
 
 export class FileRequests {
   private readonly link: FileLink
+  private readonly stillness: Stillness
 
-  constructor(link: FileLink) {
+  constructor(link: FileLink, stillness: Stillness) {
     this.link = link
+    this.stillness = stillness
   }
 
   /** One that has no bytes beside it. */
@@ -133,7 +148,7 @@ export class FileRequests {
     channel: number,
     options?: AskOptions,
   ): Effect.Effect<A, Failure> {
-    return Effect.flatMap(
+    const asked = Effect.flatMap(
       this.link.ask((id) => ({ type: "file", id, channel, request: operation }), options),
       ({ failure, value }): Effect.Effect<A, Failure> =>
         failure === undefined
@@ -142,6 +157,13 @@ export class FileRequests {
             )
           : Effect.fail(new FileError({ path: pathOf(operation, failure), reason: failure })),
     )
+    return changing.has(operation.op)
+      ? Effect.acquireUseRelease(
+          Effect.sync(() => this.stillness.begin()),
+          () => asked,
+          () => Effect.sync(() => this.stillness.end(null)),
+        )
+      : asked
   }
 
   private giveUp(why: string) {

@@ -12,6 +12,7 @@ import * as Container from "./Container.ts"
 import { Docker } from "./Docker.ts"
 import { Limits } from "./Limits.ts"
 import type { Sandbox } from "./Sandbox.ts"
+import { Stillness } from "./Stillness.ts"
 import type { Template } from "./Templates.ts"
 import { Tenure } from "./Tenure.ts"
 import { Tunnels } from "./tunnel/Tunnels.ts"
@@ -50,7 +51,8 @@ export const launch = Effect.fn("RunningSandbox.launch")(function* (
       "SandboxLost",
       () => Effect.fail(new SandboxError({ operation: "start", cause: link.reason() })),
     )
-    const commands = yield* Commands.make(link, limits)
+    const stillness = new Stillness()
+    const commands = yield* Commands.make(link, limits, stillness)
     const sandbox: Sandbox = {
       id,
       ...commands,
@@ -59,7 +61,7 @@ export const launch = Effect.fn("RunningSandbox.launch")(function* (
           onTrue: () => commands.start(spec),
           onFalse: () => new Unavailable({ what: "Postgres" }),
         }),
-      files: AgentFiles.make(link),
+      files: AgentFiles.make(link, stillness),
       network: yield* tunnels.open(link, tenure),
       hold: (term) => tenure.hold(term),
     }

@@ -76,6 +76,11 @@ export interface SandboxFiles {
     query: Omit<Archives.Unpack, "op">,
     archive: Stream.Stream<Uint8Array, E>,
   ) => Effect.Effect<typeof Archives.UnpackReply.Type, Failure | E>
+  /**
+   * Whether nothing has changed since `snapshot` or `restore` gave a cursor, as the last command ended, and nothing was
+   * asked since that changes files. What a program does of itself meanwhile is not counted.
+   */
+  readonly isStill: (cursor: string) => boolean
   /** Hands over the records of the session's files; more than `limit` bytes cost the sandbox. */
   readonly snapshot: (
     query: Omit<Protocol.Snapshot, "op">,

@@ -16,7 +16,7 @@ import { timeLimit } from "../domain/TimeLimit.ts"
 import type { Sandbox } from "../sandbox/Sandbox.ts"
 import type { Template } from "../sandbox/Templates.ts"
 import type { CheckpointState } from "../tools/Tool.ts"
-import type { CheckpointOutdated, Prepared } from "../workspace/CheckpointRows.ts"
+import type { Prepared } from "../workspace/CheckpointRows.ts"
 import {
   type CheckpointDamaged,
   type Checkpoints,
@@ -24,21 +24,11 @@ import {
   NotSaved,
   type Place,
 } from "../workspace/Checkpoints.ts"
+import { once, type Recording } from "./Recording.ts"
 import type { Claim, SessionRows } from "./SessionRows.ts"
 
 /** Checkpoints that stand on each other, at most: a restore reads them all. */
 const maxChain = 64
-
-/** What records the end of an operation. */
-interface Recording {
-  /** With what became of its files. */
-  readonly finish: (state: CheckpointState) => Effect.Effect<void>
-  /** In one step with the checkpoint that holds them. */
-  readonly commit: (
-    state: CheckpointState,
-    checkpoint: Prepared,
-  ) => Effect.Effect<void, CheckpointOutdated | SessionMoved | SessionClosed | Unavailable>
-}
 
 export interface SessionFiles {
   /** Brings the session's files into a new sandbox. */
@@ -208,6 +198,12 @@ export const make = ({
     return yield* new FilesReverted({ damaged: damaged.checkpoint, checkpoint: from })
   })
 
+  const isUnsaved = () => unsaved || saving > 0
+
+  /** The sandbox is known to hold what is saved. */
+  const isSaved = ({ files, id }: Sandbox) =>
+    entered === id && !isUnsaved() && files.isStill(place?.cursor ?? "")
+
   return {
     enter: (sandbox) =>
       Effect.gen(function* () {
@@ -226,29 +222,23 @@ export const make = ({
         // What is saved of the sandbox before is there first.
       }).pipe(lock.withPermits(1)),
 
-    end: Effect.fnUntraced(function* (sandbox, { commit, finish }) {
+    end: Effect.fnUntraced(function* (sandbox, record) {
+      const { finish } = record
       if (sandbox !== undefined && mode === "interval") unsaved = true
       if (sandbox === undefined || mode !== "call") {
         const state = standing()
         yield* finish(state)
         return state
       }
+      if (isSaved(sandbox)) {
+        const state: CheckpointState = { ...standing(), state: "unchanged" }
+        yield* finish(state)
+        return state
+      }
       const result = yield* Deferred.make<CheckpointState>()
-      /** It is recorded that something is saved nowhere yet: only after that may be recorded that it is. */
-      const told = yield* Deferred.make<void>()
-      /** Who comes first: the answer that gives up, or the save that records it. */
-      let recorded = false
-      let waits = true
-      const first = <E>(record: Effect.Effect<void, E>, otherwise: Effect.Effect<void, E>) =>
-        Effect.suspend(() => {
-          recorded = waits
-          return waits ? record : Effect.zipRight(Deferred.await(told), otherwise)
-        })
+      const { bySave, stopWaiting, told } = once(record, commitAlone)
       saving++
-      yield* save(sandbox, {
-        commit: (state, checkpoint) => first(commit(state, checkpoint), commitAlone(checkpoint)),
-        finish: (state) => first(finish(state), Effect.void),
-      }).pipe(
+      yield* save(sandbox, bySave).pipe(
         Effect.intoDeferred(result),
         Effect.zipRight(compact),
         lock.withPermits(1),
@@ -259,8 +249,7 @@ export const make = ({
         timeLimit(patience, () => new StillSaving()),
         Effect.catchTag("StillSaving", () =>
           Effect.suspend((): Effect.Effect<CheckpointState> => {
-            if (recorded) return Deferred.await(result)
-            waits = false
+            if (!stopWaiting()) return Deferred.await(result)
             unsaved = true
             return Effect.succeed({ state: "pending" })
           }),
@@ -270,7 +259,7 @@ export const make = ({
         Effect.tap((state) =>
           state.state === "pending" || state.state === "failed" ? finish(state) : Effect.void,
         ),
-        Effect.ensuring(Deferred.succeed(told, undefined)),
+        Effect.ensuring(told),
       )
     }),
 
@@ -283,7 +272,7 @@ export const make = ({
 
     isOff,
     state: standing,
-    isUnsaved: () => unsaved || saving > 0,
+    isUnsaved,
     touch: () => {
       if (isOff) unsaved = true
     },

@@ -65,6 +65,33 @@ const fill = ({ root, home }: { readonly root: string; readonly home: string }) 
   symlinkSync("deep", `${root}/link`)
 }
 
+layer(LocalFiles.layer, { excludeTestServices: true })("Snapshots", (it) => {
+  it.effect("are known to be the last word for as long as nothing changes", () =>
+    Effect.gen(function* () {
+      const { home, root, still } = yield* LocalFiles
+      writeFileSync(`${root}/a`, "a")
+      yield* settled(`${root}/a`)
+      assert.isNull(still())
+      const first = yield* snapshot(null)
+      assert.strictEqual(still(), first.cursor)
+      assert.strictEqual(still(), first.cursor)
+      for (const file of [`${root}/a`, `${home}/b`]) {
+        writeFileSync(file, "changed")
+        assert.isNull(still())
+        assert.isNull(still())
+        const { changes, cursor } = yield* snapshot(first.cursor)
+        assert.isNotEmpty(changes)
+        assert.strictEqual(still(), cursor)
+      }
+      mkdirSync(`${home}/.cache`)
+      overflow(home)
+      assert.isNull(still())
+      const { cursor } = yield* snapshot(first.cursor)
+      assert.strictEqual(still(), cursor)
+    }),
+  )
+})
+
 layer(LocalFiles.layer, { excludeTestServices: true, timeout: "30 seconds" })("A snapshot", (it) => {
   it.effect(
     "of many files, of which nobody knows which changed, has the one that did, whatever its time says",

@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import type { FileError } from "../../src/domain/SandboxError.ts"
 import type { Sandbox } from "../../src/sandbox/Sandbox.ts"
 import { Sandboxes } from "../../src/sandbox/Sandboxes.ts"
@@ -270,6 +270,38 @@ layer(SharedSandbox.layer, { excludeTestServices: true, timeout: "60 seconds" })
       const sandbox = yield* SharedSandbox
       yield* output(sandbox, "echo a > secret; chmod 000 secret")
       assert.strictEqual(yield* code(sandbox.files.read(at("secret"), 0, 10)), "permission_denied")
+    }),
+  )
+
+  it.effect("are known to be as they were after a command that changed nothing, and after no other", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* fresh
+      const { isStill } = sandbox.files
+      const take = Effect.map(
+        sandbox.files.snapshot({ after: null, exclude: [], maxEntries: 10_000 }, 2 ** 30, () => Effect.void),
+        ({ cursor }) => cursor,
+      )
+      const after = (line: string) => Effect.map(output(sandbox, line), () => isStill)
+      for (const line of ["true", "cat kept", "echo seen; ls -la /workspace /home/agent"]) {
+        yield* write(sandbox, at("kept"), "kept")
+        const cursor = yield* take
+        assert.isFalse((yield* after("touch there && rm there"))(cursor))
+        const next = yield* take
+        assert.isTrue((yield* after(line))(next), line)
+        assert.isFalse(isStill(cursor))
+        yield* write(sandbox, at("kept"), "again")
+        assert.isFalse(isStill(next))
+      }
+      for (const line of ["echo a > a", "chmod 700 a", "mkdir b", "mv a b/c", "rm b/c", "echo x > ~/.x"]) {
+        const cursor = yield* take
+        assert.isFalse((yield* after(line))(cursor), line)
+      }
+      const cursor = yield* take
+      const slow = yield* Effect.fork(output(sandbox, "sleep 1; echo late > late"))
+      yield* Effect.sleep("200 millis")
+      assert.isFalse((yield* after("true"))(cursor), "another command runs")
+      yield* Fiber.join(slow)
+      yield* (yield* Sandboxes).remove(sandbox.id)
     }),
   )
 

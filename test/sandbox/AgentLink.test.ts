@@ -96,6 +96,7 @@ const lies: ReadonlyArray<readonly [what: string, tell: (engine: FakeEngine, cha
         peakMemory: null,
         limits: [],
         spilled: { stdout: null, stderr: null },
+        still: null,
       },
       {
         type: "ended",
@@ -106,6 +107,7 @@ const lies: ReadonlyArray<readonly [what: string, tell: (engine: FakeEngine, cha
         peakMemory: null,
         limits: [],
         spilled: { stdout: null, stderr: null },
+        still: null,
       },
       {
         type: "ended",
@@ -116,6 +118,7 @@ const lies: ReadonlyArray<readonly [what: string, tell: (engine: FakeEngine, cha
         peakMemory: null,
         limits: ["patience"],
         spilled: { stdout: null, stderr: null },
+        still: null,
       },
       {
         type: "ended",
@@ -126,6 +129,18 @@ const lies: ReadonlyArray<readonly [what: string, tell: (engine: FakeEngine, cha
         peakMemory: null,
         limits: Array.from({ length: 9 }, () => "memory"),
         spilled: { stdout: null, stderr: null },
+        still: null,
+      },
+      {
+        type: "ended",
+        command: 1,
+        code: 0,
+        signal: null,
+        cpuMs: 1,
+        peakMemory: null,
+        limits: [],
+        spilled: { stdout: null, stderr: null },
+        still: "x".repeat(193),
       },
     ] as const
   ).map(

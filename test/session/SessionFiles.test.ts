@@ -62,6 +62,32 @@ const make = (patienceMs = 10_000, mode: "call" | "interval" = "call") =>
   })
 
 describe("SessionFiles", () => {
+  it.live("are asked for after a command that may have changed them, and not where nothing has", () =>
+    Effect.gen(function* () {
+      const { claim, committed, end, enter, recording, release, told } = yield* make()
+      yield* release
+      let stillAt = "none"
+      const one = box("one")
+      const sandbox = { ...one, files: { ...one.files, isStill: (cursor: string) => cursor === stillAt } }
+      yield* enter(sandbox)
+      assert.deepStrictEqual(yield* end(sandbox, recording), { state: "saved", id: "1" })
+      stillAt = "cursor"
+      assert.deepStrictEqual(yield* end(sandbox, recording), { state: "unchanged", id: "1" })
+      assert.deepStrictEqual(yield* end(box("two"), recording), {
+        state: "failed",
+        reason: "the sandbox is gone",
+      })
+      stillAt = "another"
+      assert.deepStrictEqual(yield* end(sandbox, recording), { state: "saved", id: "2" })
+      assert.deepStrictEqual(committed, [1, 2])
+      assert.strictEqual(claim.current.head, 2)
+      assert.deepStrictEqual(
+        told.map(({ state }) => state),
+        ["saved", "unchanged", "failed", "saved"],
+      )
+    }),
+  )
+
   it.live("are not said to be saved where the operation's sandbox has gone, or another taken its place", () =>
     Effect.gen(function* () {
       const { committed, end, enter, leave, recording, release, told } = yield* make()

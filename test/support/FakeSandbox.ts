@@ -51,6 +51,7 @@ export const make = (
     changes: absent("files.changes"),
     pack: () => Stream.dieMessage("files.pack is no part of this test"),
     unpack: absent("files.unpack"),
+    isStill: () => false,
     snapshot: absent("files.snapshot"),
     restore: absent("files.restore"),
     ...given.files,

@@ -25,6 +25,8 @@ export class LocalFiles extends Effect.Tag("codegen-mcp/test/LocalFiles")<
     readonly home: string
     readonly processes: Processes
     readonly files: SandboxFiles
+    /** What the agent of `files` says of them at a command's end. */
+    readonly still: Files["still"]
     /** Files of the same folder whose programs are looked for along `path`. */
     readonly withPath: (path: string, searchTime?: number) => Effect.Effect<SandboxFiles>
   }
@@ -51,7 +53,8 @@ export class LocalFiles extends Effect.Tag("codegen-mcp/test/LocalFiles")<
           }),
           (link) => AgentFiles.make(link),
         )
-      return { root, home, processes, files: yield* withPath(""), withPath }
+      const files = yield* withPath("")
+      return { root, home, processes, files, still: () => made[0]!.still(), withPath }
     }),
   )
 }

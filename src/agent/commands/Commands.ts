@@ -25,13 +25,21 @@ export class Commands {
   private readonly starting = new Set<number>()
   private readonly channels: Channels
   private readonly tell: (message: ToNode) => void
+  private readonly still: () => string | null
   /** The environment of every command. */
   env: Readonly<Record<string, string>> = {}
 
-  constructor(channels: Channels, processes: Processes, tell: (message: ToNode) => void) {
+  /** `still` names the moment since which no file has changed, where that is known. */
+  constructor(
+    channels: Channels,
+    processes: Processes,
+    tell: (message: ToNode) => void,
+    still: () => string | null,
+  ) {
     this.processes = processes
     this.channels = channels
     this.tell = tell
+    this.still = still
   }
 
   /** A new command comes before what ended ones left running: of that the largest goes where there is no room. */
@@ -112,6 +120,7 @@ export class Commands {
       peakMemory: child.peakMemory > ownPeak() ? child.peakMemory : null,
       limits,
       spilled: { stdout: outputs[0]?.spilled ?? null, stderr: outputs[1]?.spilled ?? null },
+      still: this.still(),
     })
   }
 

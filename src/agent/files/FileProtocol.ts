@@ -269,7 +269,7 @@ export const ChangesReply = Schema.Struct({
 })
 
 /** The cursors of both folders, and of what was sent. */
-const SnapshotCursor = Schema.String.pipe(Schema.maxLength(192))
+export const SnapshotCursor = Schema.String.pipe(Schema.maxLength(192))
 
 export const SnapshotReply = Schema.Struct({
   cursor: SnapshotCursor,

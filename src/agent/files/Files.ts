@@ -68,6 +68,11 @@ export class Files {
     this.homeWatch.stir()
   }
 
+  /** What the last snapshot called its moment, where nothing has changed since; else null. */
+  still() {
+    return this.snapshots.still()
+  }
+
   private perform(request: FileOperation, transfer: Transfer | undefined): Promise<unknown> {
     const { workspace } = this
     switch (request.op) {

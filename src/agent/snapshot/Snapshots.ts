@@ -19,9 +19,20 @@ export class Snapshots {
   private readonly roots: ReadonlyArray<Root>
   private readonly stamps = new Stamps()
   private last: Promise<unknown> = Promise.resolve()
+  /** What was answered last, with the cursors of the roots' changes that it stands for. */
+  private answered: { readonly cursor: string; readonly roots: ReadonlyArray<string> } | undefined
 
   constructor(roots: ReadonlyArray<Root>) {
     this.roots = roots
+  }
+
+  /** The last cursor that was given, where nothing has changed since, as far as can be said at once; else null. */
+  still() {
+    const { answered } = this
+    return answered !== undefined &&
+      this.roots.every(({ watch }, root) => watch.isStill(answered.roots[root]!))
+      ? answered.cursor
+      : null
   }
 
   /** One at a time: one that was given up may not have ended yet. */
@@ -49,7 +60,7 @@ export class Snapshots {
     if (whole) this.stamps.startOver(this.roots.map(({ name }) => name))
     if (looks) await sending.below(this.roots, whole ? "nothing" : isLost ? "contents" : "times")
     await writer.flush()
-    return { cursor: `${cursorOf(changes)}|${this.stamps.cursor}`, whole, unstable: sending.unstable }
+    return { cursor: this.answer(changes, [this.stamps.cursor]), whole, unstable: sending.unstable }
   }
 
   async restore(_: Restore, transfer: Transfer): Promise<typeof RestoreReply.Type> {
@@ -60,13 +71,17 @@ export class Snapshots {
     } finally {
       receiving.close()
     }
-    return { cursor: cursorOf(await Promise.all(this.roots.map(({ watch }) => watch.begin()))) }
+    return { cursor: this.answer(await Promise.all(this.roots.map(({ watch }) => watch.begin()))) }
+  }
+
+  /** One cursor of all roots. */
+  private answer(changes: ReadonlyArray<{ readonly cursor: string }>, more: ReadonlyArray<string> = []) {
+    const roots = changes.map(({ cursor }) => cursor)
+    const cursor = [...roots, ...more].join("|")
+    this.answered = { cursor, roots }
+    return cursor
   }
 }
-
-/** One of all roots. */
-const cursorOf = (roots: ReadonlyArray<{ readonly cursor: string }>) =>
-  roots.map(({ cursor }) => cursor).join("|")
 
 /** Those that are below no other: what is below one comes with it. */
 const outermost = (paths: ReadonlyArray<string>) => {

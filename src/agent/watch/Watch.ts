@@ -34,8 +34,9 @@ export class Watch {
   /** Too much to watch: whoever asks is told that anything may have changed. */
   private blind = false
   private timer: NodeJS.Timeout | undefined
-  /** What is being done, one thing after the other. */
+  /** What is being done, one thing after the other, and how many. */
   private busy: Promise<unknown> = Promise.resolve()
+  private turns = 0
 
   constructor(workspace: Workspace) {
     this.workspace = workspace
@@ -70,6 +71,16 @@ export class Watch {
       throw error
     }
     this.stir()
+  }
+
+  /** Whether nothing has changed after a cursor, as far as can be said at once. */
+  isStill(cursor: string) {
+    if (this.inotify === undefined || this.blind || this.turns > 0 || this.changed.cursor !== cursor) {
+      return false
+    }
+    const events = this.inotify.read()
+    if (events.length > 0) void this.inTurn(() => this.take(events))
+    return events.length === 0
   }
 
   changes({ cursor, limit }: ChangesRequest) {
@@ -108,17 +119,23 @@ export class Watch {
   private taking = false
 
   private inTurn<A>(work: () => Promise<A>): Promise<A> {
-    const turn = this.busy.then(work)
+    this.turns++
+    const turn = this.busy.then(work).finally(() => this.turns--)
     this.busy = turn.catch(() => {})
     return turn
   }
 
-  private async take() {
+  /** What the kernel has to tell, after what it told before. */
+  private async take(told: ReadonlyArray<Event> = []) {
     if (this.inotify === undefined || this.blind) return
     this.taking = true
     try {
       const slices = new Slices(Infinity)
-      for (let events = this.inotify.read(); events.length > 0; events = this.inotify.read()) {
+      for (
+        let events = told.length > 0 ? told : this.inotify.read();
+        events.length > 0;
+        events = this.inotify.read()
+      ) {
         for (const event of events) await this.handle(event)
         await slices.pause()
       }
