@@ -144,7 +144,8 @@ export class Channel {
     this.flush()
   }
 
-  private tell() {
+  /** Tells the other end how much was taken of what it keeps. */
+  tell() {
     this.told = this.consumed
     if (this.consumed > 0) this.line.send(Kind.acknowledge, bytesOf(this.consumed))
   }

@@ -15,7 +15,7 @@ const maxChannels = 20_000
 /** Bytes that may come for nothing, at most: a window each of many channels that are closed at once. */
 const maxWorthless = 256 * window
 
-/** Bytes of messages that the other end may keep, though they came: few, for an idle link has pings alone. */
+/** Bytes of messages that the other end may keep, though they came. */
 const maxKept = 1024
 
 export interface ChannelsOptions {
@@ -84,6 +84,11 @@ export class Channels {
   /** Whether the other end has been heard on this attachment. */
   get isHeard() {
     return this.attached
+  }
+
+  /** Lets the other end forget the messages that came. */
+  acknowledge() {
+    this.messages.tell()
   }
 
   send(message: unknown) {

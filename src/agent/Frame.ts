@@ -51,8 +51,8 @@ export const mark = (secret: Uint8Array, attachment: number) => Buffer.concat([s
 const sevens = (value: number) =>
   Buffer.from([(value >>> 21) & 0x7f, (value >>> 14) & 0x7f, (value >>> 7) & 0x7f, value & 0x7f])
 
-/** A secret for marks, out of random bytes. */
-export const secretOf = (random: Uint8Array) => Buffer.from(random.map((byte) => byte | 0x80))
+/** A secret for marks, out of random bytes. It is kept for long: not in memory that others share. */
+export const secretOf = (random: Uint8Array) => Buffer.from(random.map((byte) => byte | 0x80).buffer)
 
 export interface FrameHandler {
   /** A piece of a data frame's payload. */

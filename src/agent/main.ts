@@ -72,6 +72,8 @@ const handle = (message: ToAgent) => {
     case "resize":
       return commands.resize(message)
     case "ping":
+      // A link that idles has nothing else.
+      channels.acknowledge()
       return tell({ type: "answer", id: message.id })
     case "network":
       return void connect(message)

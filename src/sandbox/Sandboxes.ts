@@ -2,7 +2,7 @@
  * The sandboxes of this node. They belong to this service and not to the entities that use them, so that
  * a session which is activated again on the same node finds its own. All are removed when the node leaves.
  */
-import { Clock, Context, Effect, Layer, Option, Runtime } from "effect"
+import { Clock, Context, Effect, Fiber, Layer, Option, Runtime } from "effect"
 import type { ContainerId } from "../domain/Identity.ts"
 import { Lease } from "../domain/Lease.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
@@ -78,7 +78,7 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
         return undefined
       }
 
-      const launch = Effect.fnUntraced(
+      const launchHere = Effect.fnUntraced(
         function* (template: Template) {
           const reason = full(template)
           if (reason !== undefined) return yield* reason
@@ -105,6 +105,9 @@ export class Sandboxes extends Context.Tag("codegen-mcp/sandbox/Sandboxes")<
         Effect.uninterruptible,
         Effect.provide(context),
       )
+      /** What belongs to a sandbox keeps nothing of the request that it was started for. */
+      const launch = (template: Template) =>
+        Effect.uninterruptible(Effect.suspend(() => Fiber.join(run(launchHere(template)))))
 
       const pools = new Map(
         yield* Effect.forEach(templates.all, (template) =>
