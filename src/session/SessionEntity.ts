@@ -24,6 +24,12 @@ const Resumed = Schema.Union(
 )
 export type Resumed = typeof Resumed.Type
 
+/** A payload that is checked as it is encoded: the client would check a struct once more before. */
+const payload = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.make<Schema.Struct.Type<Fields>, Schema.Struct.Encoded<Fields>, Schema.Struct.Context<Fields>>(
+    Schema.Struct(fields).ast,
+  )
+
 /** How long an answer may be waited for, in milliseconds: short, so that no call holds a move up. */
 const WaitMs = Schema.Int.pipe(Schema.between(0, 10_000))
 
@@ -33,71 +39,80 @@ const wait = { after: Schema.NullOr(Schema.Int), waitMs: WaitMs }
 export const SessionEntity = Entity.make("Session", [
   /** Begins an operation, or joins the one of its id. */
   Rpc.make("Run", {
-    payload: { operation: Operation, ...wait },
+    payload: payload({ operation: Operation, ...wait }),
     success: Page,
     error: SessionError,
   }),
   /** Goes on with an operation. `SessionMoved` says that this owner does not know it: run it again. */
-  Rpc.make("Read", { payload: { operation: OperationId, ...wait }, success: Page, error: SessionError }),
+  Rpc.make("Read", {
+    payload: payload({ operation: OperationId, ...wait }),
+    success: Page,
+    error: SessionError,
+  }),
   /** Says that an operation is still waited for that ends with its caller. */
-  Rpc.make("Follow", { payload: { operation: OperationId } }),
+  Rpc.make("Follow", { payload: payload({ operation: OperationId }) }),
   /**
    * Takes a request of the session's own connection up again, after an event that its client has; `as` another one, if
    * that is given.
    */
   Rpc.make("Resume", {
-    payload: {
+    payload: payload({
       connection: ConnectionId,
       operation: OperationId,
       as: Schema.optional(Origin.fields.request),
       ...wait,
-    },
+    }),
     success: Resumed,
     error: SessionError,
   }),
   /** Cancels what runs for a request of the session's own connection; answers with the session where that is another. */
   Rpc.make("Cancel", {
-    payload: { connection: ConnectionId, request: Origin.fields.request },
+    payload: payload({ connection: ConnectionId, request: Origin.fields.request }),
     success: Schema.NullOr(SessionId),
     error: SessionError,
   }),
   /** Gives a client's reply to a question of its request; answers with the session where that is another. */
   Rpc.make("Answer", {
-    payload: { connection: ConnectionId, operation: OperationId, question: Schema.Int, reply: QuestionReply },
+    payload: payload({
+      connection: ConnectionId,
+      operation: OperationId,
+      question: Schema.Int,
+      reply: QuestionReply,
+    }),
     success: Schema.NullOr(SessionId),
     error: SessionError,
   }),
   /** Notes that a request of the session's own connection is for another session. */
-  Rpc.make("Note", { payload: { origin: Origin, operation: OperationId, session: SessionId } }),
+  Rpc.make("Note", { payload: payload({ origin: Origin, operation: OperationId, session: SessionId }) }),
   /** What came for the stream of the session's own connection. */
   Rpc.make("Listen", {
-    payload: {
+    payload: payload({
       connection: ConnectionId,
       listener: Schema.String,
       begins: Schema.Boolean,
       after: Schema.NullOr(Schema.Int),
       takesPosts: Schema.Boolean,
       waitMs: WaitMs,
-    },
+    }),
     success: Notices,
     error: SessionError,
   }),
   /** The row of the session's own connection has other subscriptions now. */
-  Rpc.make("Subscribe", { payload: { connection: ConnectionId }, error: SessionError }),
+  Rpc.make("Subscribe", { payload: payload({ connection: ConnectionId }), error: SessionError }),
   /** Takes a message of the session's own connection, once by its name, for the node that holds its stream, if any. */
   Rpc.make("Post", {
-    payload: { connection: ConnectionId, name: Schema.String, message: Schema.Unknown },
+    payload: payload({ connection: ConnectionId, name: Schema.String, message: Schema.Unknown }),
     success: Schema.Boolean,
     error: SessionError,
   }),
   /** Which of some resources have changed since the place that was answered last; from now on where it `begins`. */
   Rpc.make("Changes", {
-    payload: {
+    payload: payload({
       uris: Schema.Array(Schema.String),
       begins: Schema.Boolean,
       watched: Schema.NullOr(Watched),
       waitMs: WaitMs,
-    },
+    }),
     success: Changes,
     error: SessionError,
   }),
