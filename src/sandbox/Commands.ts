@@ -140,13 +140,7 @@ export const make = Effect.fnUntraced(function* (
       const how = yield* Deferred.await(first)
       if (typeof how !== "string") return endOf(how, startedAt)
       yield* kill(number)
-      if (news === undefined)
-        yield* Effect.ignore(
-          Effect.timeout(
-            waiters.until(() => news !== undefined),
-            "500 millis",
-          ),
-        )
+      yield* waiters.until(() => news !== undefined, 500)
       return { _tag: how, ...usageOf(news, startedAt) }
     })
     yield* FiberMap.run(
@@ -179,10 +173,7 @@ export const make = Effect.fnUntraced(function* (
     const { stdout, stderr, ended, waiters } = yield* get(id)
     const hasMore = () =>
       until === "output" && (stdout.buffer.total > after.stdout || stderr.buffer.total > after.stderr)
-    yield* Effect.timeoutOption(
-      waiters.until(() => hasMore() || isDone(ended)),
-      waitMs,
-    )
+    yield* waiters.until(() => hasMore() || isDone(ended), waitMs)
     const end = yield* Deferred.poll(ended)
     const next: OutputCursor = { stdout: stdout.buffer.total, stderr: stderr.buffer.total }
     return {

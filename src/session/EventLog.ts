@@ -53,9 +53,9 @@ export class EventLog {
     this.waiters.wake()
   }
 
-  /** Waits for an event after one, or for the end. */
-  changed(seq: number) {
-    return this.waiters.until(() => this.isEnded || this.last > seq)
+  /** Waits for an event after one, or for the end, so many milliseconds. */
+  changed(seq: number, withinMs: number) {
+    return this.waiters.until(() => this.isEnded || this.last > seq, withinMs)
   }
 }
 

@@ -35,9 +35,9 @@ export class Mailbox {
     this.add({ _tag: "Updated", uri }, uri.length)
   }
 
-  /** Waits until somebody has listened for the client's messages. */
-  get heard() {
-    return this.waiters.until(() => this.takesPosts)
+  /** Waits until somebody has listened for the client's messages; says whether anybody has. */
+  heard(withinMs: number) {
+    return this.waiters.until(() => this.takesPosts, withinMs)
   }
 
   /** Takes a message of the client, unless too much waits. One of the same name is the same. */
@@ -81,8 +81,8 @@ export class Mailbox {
   }
 
   /** Waits for more changes than so many. */
-  changed(changes: number) {
-    return this.waiters.until(() => this.changes > changes)
+  changed(changes: number, withinMs: number) {
+    return this.waiters.until(() => this.changes > changes, withinMs)
   }
 
   private add(notice: Notice, size: number) {

@@ -1,5 +1,5 @@
 /** The mailboxes of a session's own connections, on the node that owns it. */
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect } from "effect"
 import type { ConnectionId } from "../domain/Identity.ts"
 import type { Notices } from "../domain/Notice.ts"
 import type { Unavailable } from "../domain/SessionError.ts"
@@ -74,10 +74,7 @@ export const make = ({ isHere, sandbox, subscriptionsOf }: MailboxContext) => {
         const taken: Notices = mailbox.take(listener, after, takesPosts)
         const left = end - (yield* Clock.currentTimeMillis)
         if (taken.notices.length > 0 || taken.displaced || left <= 0 || !isHere()) return taken
-        yield* Effect.timeoutOption(
-          mailbox.changed(changes),
-          Math.min(left, subscriptions.isEmpty ? tick : glance),
-        )
+        yield* mailbox.changed(changes, Math.min(left, subscriptions.isEmpty ? tick : glance))
       }
     }),
 
@@ -95,7 +92,7 @@ export const make = ({ isHere, sandbox, subscriptionsOf }: MailboxContext) => {
     post: Effect.fnUntraced(function* (connection: ConnectionId, name: string, message: unknown) {
       const { mailbox } = yield* boxOf(connection)
       // A stream that begins, or finds the session's new owner, is about to ask.
-      const isHeard = Option.isSome(yield* Effect.timeoutOption(mailbox.heard, beginMs))
+      const isHeard = yield* mailbox.heard(beginMs)
       if (isHeard) yield* mailbox.post(name, message)
       return isHeard
     }),

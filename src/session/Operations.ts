@@ -195,10 +195,8 @@ export const make = (context: OperationRun.OperationContext): Operations => {
     waitMs: number,
   ) {
     const { log, operation, outcome, tool } = entry
-    yield* Effect.timeoutOption(
-      log.changed(after ?? Infinity),
-      Math.max(shortest, Math.min(waitMs, entry.answerAt - (yield* milliseconds))),
-    )
+    const answerMs = entry.answerAt - (yield* milliseconds)
+    yield* log.changed(after ?? Infinity, Math.max(shortest, Math.min(waitMs, answerMs)))
     const events = after === undefined ? [] : log.after(after)
     const { origin } = entry
     const isWhole = after === undefined || (events.at(-1)?.seq ?? after) >= log.last

@@ -109,7 +109,7 @@ export const layer = SessionEntity.toLayer(
             const session = yield* rows.elsewhere(id, connection, { request })
             if (session !== undefined) return session
           }
-          yield* Effect.timeoutOption(early.until(isKnown), overtakenMs)
+          yield* early.until(isKnown, overtakenMs)
           const note = requested(connection, request)
           // The one that began last; a session that is closed has none.
           const isHere = yield* Effect.flatMap(claim, ({ cancel }) => cancel(connection, request)).pipe(

@@ -102,7 +102,7 @@ describe("Mailbox", () => {
   it.effect("wakes whoever waits", () =>
     Effect.gen(function* () {
       const mailbox = new Mailbox(0)
-      const waiting = yield* Effect.fork(mailbox.changed(mailbox.changes))
+      const waiting = yield* Effect.fork(mailbox.changed(mailbox.changes, 10_000))
       yield* Effect.yieldNow()
       mailbox.update("a")
       yield* Fiber.join(waiting)
