@@ -12,6 +12,7 @@ export const close = libc.func("int close(int)")
 const wait4 = libc.func("int wait4(int, uint8_t *, int, uint8_t *)")
 const prlimit = libc.func("int prlimit(int, int, uint8_t *, uint8_t *)")
 const fcntl = libc.func("int fcntl(int, int, int)")
+const readInto = libc.func("int64 read(int, uint8_t *, size_t)")
 const lseek = libc.func("int64 lseek(int, int64, int)")
 const statx = libc.func("int statx(int, const char *, int, uint, uint32_t *)")
 const ioctl = libc.func("int ioctl(int, ulong, uint8_t *)")
@@ -32,6 +33,8 @@ const attributesMask = libc.func("int posix_spawnattr_setsigmask(uint8_t *, uint
 const PR_SET_DUMPABLE = 4
 const O_CLOEXEC = 0o2000000
 const WNOHANG = 1
+const F_SETFL = 4
+const O_NONBLOCK = 0o4000
 const F_SETPIPE_SZ = 1031
 const TIOCSWINSZ = 0x5414
 const TIOCSPTLCK = 0x40045431
@@ -49,6 +52,9 @@ export const pipe = () => {
 
 /** Lets a pipe hold more, as much as the system allows, where it is one: who writes much then waits less. */
 export const widen = (descriptor: number) => fcntl(descriptor, F_SETPIPE_SZ, 1024 * 1024)
+
+/** Makes a descriptor one that never waits. */
+export const neverWait = (descriptor: number) => fcntl(descriptor, F_SETFL, O_NONBLOCK)
 
 /** What a child of this process used. */
 export interface Reaped {
@@ -146,6 +152,18 @@ export const resizeTerminal = (descriptor: number, columns: number, rows: number
 
 const systemError = (call: string) => Object.assign(new Error(`${call} failed`), { errno: koffi.errno() })
 
+/**
+ * Reads what there is of a descriptor that never waits: 0 bytes at its end, undefined where there is nothing now, of
+ * which Node would make an error with all that belongs to it.
+ */
+export const readNow = (descriptor: number, buffer: Uint8Array) => {
+  const size = Number(readInto(descriptor, buffer, buffer.length))
+  if (size >= 0) return size
+  if (koffi.errno() === EAGAIN) return undefined
+  throw systemError("read")
+}
+
+const EAGAIN = 11
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const ENXIO = 6

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeSync } from "node:fs"
-import { Socket } from "node:net"
 import type { Channel } from "../../src/agent/Channel.ts"
 import { Output } from "../../src/agent/commands/Output.ts"
+import { PipeReader } from "../../src/agent/commands/PipeReader.ts"
 import { Spill } from "../../src/agent/commands/Spill.ts"
 import { close, pipe } from "../../src/agent/Kernel.ts"
 
@@ -14,10 +14,8 @@ describe("Output", () => {
       Effect.gen(function* () {
         const { read, write } = pipe()
         const shown: Array<string> = []
-        const output = new Output(
-          new Socket({ fd: read, readable: true, writable: false }),
-          new Spill("x", Infinity),
-        )
+        const output = new Output(new Spill("x", Infinity))
+        output.source = new PipeReader(read, output)
         output.channel = {
           write: (chunk: Uint8Array) => void shown.push(Buffer.from(chunk).toString()),
           end: () => {},

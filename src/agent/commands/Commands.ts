@@ -2,7 +2,6 @@
  * The commands of the sandbox. A command ends when its main process exits, plus a moment for its pipes to drain, and
  * not when they close: what it left running keeps them, and is read to nowhere from then on.
  */
-import { Socket } from "node:net"
 import { ReadStream } from "node:tty"
 import type { Channels } from "../Channels.ts"
 import * as Kernel from "../Kernel.ts"
@@ -10,6 +9,7 @@ import type { Resize, Start, ToNode } from "../Protocol.ts"
 import { type Input, pipeInput, terminalInput } from "./Input.ts"
 import { Output } from "./Output.ts"
 import { defaultPath, find, isFolder } from "./Paths.ts"
+import { PipeReader } from "./PipeReader.ts"
 import { type Processes, signalName } from "./Processes.ts"
 import { Spill } from "./Spill.ts"
 import { openStdio, type Stdio } from "./Stdio.ts"
@@ -127,8 +127,8 @@ export class Commands {
   /** Opens the command's channels and carries its input and output. */
   private follow(message: Start, stdio: Stdio): ReadonlyArray<Output> {
     const { command, keep } = message
-    const open = (id: number, name: string, source: Socket | undefined, input?: Input) => {
-      const output: Output = new Output(source, new Spill(`${command}.${name}`, keep))
+    const open = (id: number, name: string, input?: Input) => {
+      const output = new Output(new Spill(`${command}.${name}`, keep))
       output.channel = this.channels.open(id, {
         data: (chunk) => {
           if (input === undefined) output.channel?.consume(chunk.length)
@@ -145,20 +145,26 @@ export class Commands {
       source.on("close", () => this.terminals.delete(command))
       const { terminal } = stdio
       const input = terminalInput(terminal, source)
-      const shown = open(message.stdout, "stdout", source, input)
+      const shown = open(message.stdout, "stdout", input)
+      shown.source = source
+      source.on("data", (chunk) => shown.push(chunk))
       source.on("end", () => shown.readToEnd(terminal))
-      return [shown, open(message.stderr, "stderr", undefined)]
+      // A terminal whose other side is closed reads as an error, which comes before `close`.
+      source.on("error", () => {})
+      source.on("close", () => shown.close())
+      const none = open(message.stderr, "stderr")
+      none.close()
+      return [shown, none]
     }
     const { stdin, stdout, stderr } = stdio
     const input = stdin === undefined ? undefined : pipeInput(stdin)
-    return [
-      open(message.stdout, "stdout", reading(stdout), input),
-      open(message.stderr, "stderr", reading(stderr)),
-    ]
+    const out = open(message.stdout, "stdout", input)
+    const error = open(message.stderr, "stderr")
+    out.source = new PipeReader(stdout, out)
+    error.source = new PipeReader(stderr, error)
+    return [out, error]
   }
 }
-
-const reading = (descriptor: number) => new Socket({ fd: descriptor, readable: true, writable: false })
 
 const ownPeak = () => process.resourceUsage().maxRSS * 1024
 

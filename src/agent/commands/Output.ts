@@ -1,6 +1,5 @@
 /** What one stream of a command writes, on its way to the node and to the file that keeps it. */
 import { readSync } from "node:fs"
-import type { Socket } from "node:net"
 import { setImmediate } from "node:timers/promises"
 import type { Channel } from "../Channel.ts"
 import type { Spill } from "./Spill.ts"
@@ -8,27 +7,32 @@ import type { Spill } from "./Spill.ts"
 /** What a pipe can hold: more than that was written after the command had ended. */
 const pipeSize = 1024 * 1024
 
+/** Where an output comes from. */
+export interface Source {
+  pause(): void
+  resume(): void
+  /** The command has ended: only what it left running writes any more. */
+  settle?(): void
+}
+
 export class Output {
   channel: Channel | undefined
-  private readonly source: Socket | undefined
+  source: Source | undefined
   private readonly spill: Spill
-  private closed: boolean
+  private closed = false
   private read = 0
   private paused = false
   private over = false
   private whenClosed = () => {}
 
-  constructor(source: Socket | undefined, spill: Spill) {
-    this.source = source
+  constructor(spill: Spill) {
     this.spill = spill
-    this.closed = source === undefined
-    source?.on("data", (chunk) => this.push(chunk))
-    // A terminal whose other side is closed reads as an error, which comes before `close`.
-    source?.on("error", () => {})
-    source?.on("close", () => {
-      this.closed = true
-      this.whenClosed()
-    })
+  }
+
+  /** Nothing comes any more. */
+  close() {
+    this.closed = true
+    this.whenClosed()
   }
 
   /**
@@ -59,6 +63,7 @@ export class Output {
 
   /** Waits for the end of the stream, or until nothing came for `ms` milliseconds; what comes later is dropped. */
   async drained(ms: number) {
+    this.source?.settle?.()
     let seen = this.read
     const first = this.read
     while (!this.closed) {
@@ -80,7 +85,7 @@ export class Output {
     this.resume()
   }
 
-  private push(chunk: Buffer) {
+  push(chunk: Buffer) {
     if (this.over) return
     this.read += chunk.length
     this.spill.push(chunk)

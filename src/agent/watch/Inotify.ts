@@ -1,9 +1,7 @@
 /** What the kernel says of changes in folders. Everything here runs at once and blocks nothing. */
 import koffi from "koffi"
-import { readSync } from "node:fs"
-import { close } from "../Kernel.ts"
+import { close, readNow } from "../Kernel.ts"
 import { nameOf } from "../files/Names.ts"
-import { codeOf } from "../files/Refusal.ts"
 
 const libc = koffi.load("libc.so.6")
 
@@ -68,7 +66,7 @@ export class Inotify {
   /** Some of what has happened since it was last asked; none where nothing has. */
   read(): ReadonlyArray<Event> {
     const events: Array<Event> = []
-    const size = this.fill()
+    const size = readNow(this.descriptor, this.buffer) ?? 0
     for (let at = 0; at < size;) {
       const length = this.buffer.readUInt32LE(at + 12)
       const name = this.buffer.subarray(at + 16, at + 16 + length)
@@ -85,14 +83,5 @@ export class Inotify {
 
   close() {
     close(this.descriptor)
-  }
-
-  private fill() {
-    try {
-      return readSync(this.descriptor, this.buffer)
-    } catch (error) {
-      if (codeOf(error) === "EAGAIN") return 0
-      throw error
-    }
   }
 }
