@@ -20,18 +20,19 @@ import { Stillness } from "./Stillness.ts"
 
 interface Command {
   readonly number: number
-  readonly stdout: Stream
-  readonly stderr: Stream
+  readonly stdout: OutputBuffer
+  readonly stderr: OutputBuffer
   readonly ended: Deferred.Deferred<CommandEnd, CommandNotStarted | SandboxLost>
-  readonly stop: (how: Stopped) => void
   /** Woken by output, room for input, the end. */
   readonly waiters: Waiters
-  readonly writing: Effect.Semaphore
+  /** None once it has ended: what is kept of it then is kept for long. */
+  running: Running | undefined
 }
 
-interface Stream {
-  readonly buffer: OutputBuffer
-  readonly channel: Channel
+interface Running {
+  readonly input: Channel
+  readonly writing: Effect.Semaphore
+  readonly stop: (how: Stopped) => void
 }
 
 type News = Extract<CommandNews, { readonly type: "ended" }>
@@ -85,8 +86,7 @@ export const make = Effect.fnUntraced(function* (
     const finishIfWhole = () => {
       if (open === 0 && news !== undefined) finish(Effect.succeed(news))
     }
-    const stream = (): Stream => {
-      const buffer = new OutputBuffer(limits.output)
+    const stream = (buffer: OutputBuffer) => {
       const channel: Channel = link.open({
         data: (chunk) => {
           buffer.push(chunk)
@@ -101,10 +101,18 @@ export const make = Effect.fnUntraced(function* (
         },
         drain: wake,
       })
-      return { buffer, channel }
+      return channel
     }
-    const stdout = stream()
-    const stderr = stream()
+    const command: Command = {
+      number,
+      stdout: new OutputBuffer(limits.output),
+      stderr: new OutputBuffer(limits.output),
+      ended,
+      waiters,
+      running: undefined,
+    }
+    const stdout = stream(command.stdout)
+    const stderr = stream(command.stderr)
     link.follow(number, (message) => {
       if (message instanceof SandboxLost) return finish(Effect.fail(message))
       if (message.type === "notStarted") {
@@ -114,14 +122,17 @@ export const make = Effect.fnUntraced(function* (
       finishIfWhole()
       wake()
     })
-    const stop = (how: Stopped) => finish(Effect.succeed(how))
-    const writing = yield* Effect.makeSemaphore(1)
-    commands.set(id, { number, stdout, stderr, ended, stop, waiters, writing })
+    command.running = {
+      input: stdout,
+      writing: Effect.unsafeMakeSemaphore(1),
+      stop: (how) => finish(Effect.succeed(how)),
+    }
+    commands.set(id, command)
     const message = {
       type: "start" as const,
       command: number,
-      stdout: stdout.channel.id,
-      stderr: stderr.channel.id,
+      stdout: stdout.id,
+      stderr: stderr.id,
       argv: spec.argv,
       cwd: spec.cwd,
       env: spec.env,
@@ -133,7 +144,7 @@ export const make = Effect.fnUntraced(function* (
     if (Buffer.byteLength(JSON.stringify(message)) <= maxStart) yield* link.send(message)
     else finish(Effect.fail(new CommandNotStarted({ reason: "its arguments and environment are too long" })))
     // Nobody will write to it: a terminal has to be told.
-    if (spec.tty && spec.stdin === "none") stdout.channel.end()
+    if (spec.tty && spec.stdin === "none") stdout.end()
 
     const timer = setTimeout(() => finish(Effect.succeed("TimedOut")), spec.timeoutMs)
     const end = Effect.gen(function* () {
@@ -160,8 +171,9 @@ export const make = Effect.fnUntraced(function* (
           clearTimeout(timer)
           stillness.end(news?.still ?? null)
           link.unfollow(number)
-          stdout.channel.close()
-          stderr.channel.close()
+          stdout.close()
+          stderr.close()
+          command.running = undefined
           wake()
         }),
       ),
@@ -171,22 +183,21 @@ export const make = Effect.fnUntraced(function* (
 
   const read: Sandbox["read"] = Effect.fnUntraced(function* (id, after, waitMs, until) {
     const { stdout, stderr, ended, waiters } = yield* get(id)
-    const hasMore = () =>
-      until === "output" && (stdout.buffer.total > after.stdout || stderr.buffer.total > after.stderr)
+    const hasMore = () => until === "output" && (stdout.total > after.stdout || stderr.total > after.stderr)
     yield* waiters.until(() => hasMore() || isDone(ended), waitMs)
     const end = yield* Deferred.poll(ended)
-    const next: OutputCursor = { stdout: stdout.buffer.total, stderr: stderr.buffer.total }
+    const next: OutputCursor = { stdout: stdout.total, stderr: stderr.total }
     return {
-      stdout: stdout.buffer.read(after.stdout),
-      stderr: stderr.buffer.read(after.stderr),
+      stdout: stdout.read(after.stdout),
+      stderr: stderr.read(after.stderr),
       next,
       end: Option.isSome(end) ? yield* end.value : undefined,
     }
   })
 
   const cancel: Sandbox["cancel"] = Effect.fnUntraced(function* (id) {
-    const { stop, ended } = yield* get(id)
-    stop("Cancelled")
+    const { running, ended } = yield* get(id)
+    running?.stop("Cancelled")
     yield* Deferred.await(ended)
   })
 
@@ -196,13 +207,15 @@ export const make = Effect.fnUntraced(function* (
     cancel,
     // What a command does not take, because it ended or closed its input, is dropped, as in a shell's pipe.
     write: Effect.fnUntraced(function* (id: CommandId, data: Uint8Array, end: boolean) {
-      const { stdout, ended, waiters, writing } = yield* get(id)
-      const taken = waiters.until(() => stdout.channel.waiting === 0 || isDone(ended))
+      const { ended, running, waiters } = yield* get(id)
+      if (running === undefined) return
+      const { input, writing } = running
+      const taken = waiters.until(() => input.waiting === 0 || isDone(ended))
       // One at a time, and none behind one whose writer gave up: all of them would stay in memory otherwise.
       yield* Effect.gen(function* () {
         yield* taken
-        stdout.channel.write(data)
-        if (end) stdout.channel.end()
+        input.write(data)
+        if (end) input.end()
         yield* taken
       }).pipe(writing.withPermits(1))
     }),
