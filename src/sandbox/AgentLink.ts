@@ -132,8 +132,9 @@ export const make = Effect.fnUntraced(function* (
     const error = new SandboxLost({ container })
     end(error)
     for (const news of commands.values()) news(error)
-    for (const run of mourners) run()
     run(Effect.logInfo("a sandbox is lost", { container, why: reason }))
+    // Whoever is told may end the link.
+    for (const mourn of mourners) mourn()
   }
 
   const channels = new Channels({
