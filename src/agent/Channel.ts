@@ -144,8 +144,12 @@ export class Channel {
     this.flush()
   }
 
-  /** Tells the other end how much was taken of what it keeps. */
-  tell() {
+  /** Tells the other end how much was taken of what it keeps, where it does not know. */
+  tellNew() {
+    if (this.consumed > this.told) this.tell()
+  }
+
+  private tell() {
     this.told = this.consumed
     if (this.consumed > 0) this.line.send(Kind.acknowledge, bytesOf(this.consumed))
   }

@@ -88,7 +88,7 @@ export class Channels {
 
   /** Lets the other end forget the messages that came. */
   acknowledge() {
-    this.messages.tell()
+    this.messages.tellNew()
   }
 
   send(message: unknown) {

@@ -11,7 +11,7 @@
 import { crc32 } from "node:zlib"
 
 /** Of the frames and of the messages: raised with every change that an older agent or node would misread. */
-export const version = 1
+export const version = 2
 
 /** Bytes of one payload, at most. */
 export const maxPayload = 64 * 1024

@@ -234,8 +234,9 @@ export const make = Effect.fnUntraced(function* (
     })
 
   const giveUp = (why: string) => {
+    const isFirst = !over
     lose(why)
-    run(Effect.ignore(docker.use("remove", (docker) => docker.getContainer(container).kill())))
+    if (isFirst) run(Effect.ignore(docker.use("remove", (docker) => docker.getContainer(container).kill())))
     return new SandboxLost({ container })
   }
 

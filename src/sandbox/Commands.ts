@@ -80,6 +80,7 @@ export const make = Effect.fnUntraced(function* (
     let total = 0
     let open = 2
     let news: News | undefined
+    let isStopped = false
     const finish = (how: Effect.Effect<News | Stopped, CommandNotStarted | SandboxLost>) =>
       Deferred.unsafeDone(first, how)
     // The end is whole once the last output has come.
@@ -150,6 +151,7 @@ export const make = Effect.fnUntraced(function* (
     const end = Effect.gen(function* () {
       const how = yield* Deferred.await(first)
       if (typeof how !== "string") return endOf(how, startedAt)
+      isStopped = true
       yield* kill(number)
       yield* waiters.until(() => news !== undefined, 500)
       return { _tag: how, ...usageOf(news, startedAt) }
@@ -169,7 +171,8 @@ export const make = Effect.fnUntraced(function* (
         ),
         Effect.sync(() => {
           clearTimeout(timer)
-          stillness.end(news?.still ?? null)
+          // What was killed may have written after its main process ended.
+          stillness.end(isStopped ? null : (news?.still ?? null))
           link.unfollow(number)
           stdout.close()
           stderr.close()

@@ -14,7 +14,7 @@ import type { Stillness } from "./Stillness.ts"
 export type Failure = FileError | SandboxLost
 
 /** What of a link its files need. */
-export type FileLink = Pick<AgentLink, "ask" | "open" | "giveUp">
+export type FileLink = Pick<AgentLink, "ask" | "open" | "giveUp" | "whenLost">
 
 interface Exchanged<A> {
   readonly answer: A
@@ -50,10 +50,15 @@ type Patiently = <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | Sandb
 export class FileRequests {
   private readonly link: FileLink
   private readonly stillness: Stillness
+  /** Exchanges that wait for the rest of what was answered. */
+  private readonly waiting = new Set<() => void>()
 
   constructor(link: FileLink, stillness: Stillness) {
     this.link = link
     this.stillness = stillness
+    link.whenLost(() => {
+      for (const end of this.waiting) end()
+    })
   }
 
   /** One that has no bytes beside it. */
@@ -92,13 +97,27 @@ export class FileRequests {
             channel.end()
           },
         })
-        const ended = Effect.async<void>((resume) => {
-          wait.over = () => resume(Effect.void)
-          if (wait.isOver) wait.over()
+        // Its caller may be one that is not to be interrupted: no race, which would never end then.
+        const ended = Effect.async<void, SandboxLost>((resume) => {
+          const stop = () => {
+            clearTimeout(timer)
+            this.waiting.delete(fail)
+          }
+          const fail = () => {
+            stop()
+            resume(this.silence(operation))
+          }
+          const timer = setTimeout(fail, Duration.toMillis(patience))
+          this.waiting.add(fail)
+          wait.over = () => {
+            stop()
+            resume(Effect.void)
+          }
+          return Effect.sync(stop)
         })
         return Effect.flatMap(answered, (answer) => {
           const data = Effect.sync(() => ({ answer, data: new Uint8Array(came.last(came.size)) }))
-          return wait.isOver ? data : Effect.zipRight(this.patiently(operation)(ended), data)
+          return wait.isOver ? data : Effect.zipRight(ended, data)
         })
       },
       ({ channel }) => Effect.sync(() => channel.close()),

@@ -10,6 +10,7 @@ import * as AgentFiles from "../../src/sandbox/AgentFiles.ts"
 const linked = (answer: (operation: FileOperation) => Effect.Effect<unknown>) => {
   const reasons: Array<string> = []
   const channels: Array<Channel> = []
+  const mourners: Array<() => void> = []
   const files = AgentFiles.make({
     ask: (make) =>
       Effect.suspend(() => {
@@ -23,12 +24,13 @@ const linked = (answer: (operation: FileOperation) => Effect.Effect<unknown>) =>
       channels.push(channel)
       return channel
     },
+    whenLost: (run) => void mourners.push(run),
     giveUp: (why) => {
       reasons.push(why)
       return new SandboxLost({ container: ContainerId.make("fake") })
     },
   })
-  return { files, reasons, channels }
+  return { files, reasons, channels, lose: () => mourners.forEach((run) => run()) }
 }
 
 const silent = () => Effect.never
@@ -144,6 +146,18 @@ describe("AgentFiles", () => {
       }),
     )
   })
+
+  it.effect("ends, with its sandbox, what was answered and lacks its last bytes, whoever waits for it", () =>
+    Effect.gen(function* () {
+      const { files, lose } = linked(() => Effect.succeed({}))
+      const writing = yield* Effect.fork(
+        Effect.uninterruptible(Effect.flip(files.write("/workspace/a", Buffer.alloc(1)))),
+      )
+      yield* TestClock.adjust(1)
+      lose()
+      assert.instanceOf(yield* Fiber.join(writing), SandboxLost)
+    }),
+  )
 
   it.effect("bears a reader and a source that stand still for hours", () =>
     Effect.gen(function* () {

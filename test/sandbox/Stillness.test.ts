@@ -23,6 +23,12 @@ describe("Stillness", () => {
     assert.isFalse(stillness.isAt("a"))
     stillness.end(null)
     assert.isFalse(stillness.isAt("a"))
+    // The agent said so before the other one began, and was heard after that had ended.
+    stillness.begin()
+    stillness.begin()
+    stillness.end(null)
+    stillness.end("a")
+    assert.isFalse(stillness.isAt("a"))
     stillness.begin()
     stillness.end("a")
     assert.isTrue(stillness.isAt("a"))

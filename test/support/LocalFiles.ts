@@ -100,6 +100,7 @@ const linkTo = Effect.fnUntraced(function* (make: (channels: Channels) => Files)
         options?.sent?.()
       }),
     open: (handler) => node.open(++lastChannel, handler),
+    whenLost: () => {},
     giveUp: (why) => {
       Effect.runSync(Effect.logError(why))
       return new SandboxLost({ container: ContainerId.make("local") })
