@@ -20,7 +20,7 @@ export const make = (link: FileLink, stillness = new Stillness()): SandboxFiles 
     requests.exchange(operation, reply, { limit }).pipe(
       Effect.filterOrFail(
         ({ answer, data }) => answer.bytes === data.length,
-        () => requests.isTooMuch(operation),
+        () => requests.unasked(operation),
       ),
       Effect.map(({ answer, data }) => ({ ...answer, data })),
     )
@@ -34,7 +34,7 @@ export const make = (link: FileLink, stillness = new Stillness()): SandboxFiles 
     Effect.filterOrFail(
       requests.ask(operation, reply),
       (answer) => count(answer) <= operation.limit,
-      () => requests.isTooMuch(operation),
+      () => requests.unasked(operation),
     )
 
   const put = (operation: Protocol.FileOperation, send: Uint8Array) =>

@@ -8,6 +8,7 @@ import { Chunks } from "../agent/Chunks.ts"
 import type { FileOperation } from "../agent/files/FileProtocol.ts"
 import { milliseconds } from "../domain/Monotonic.ts"
 import { FileError, type FileRefusal, type SandboxLost } from "../domain/SandboxError.ts"
+import { Waiters } from "../domain/Waiters.ts"
 import type { AgentLink, AskOptions } from "./AgentLink.ts"
 import type { Stillness } from "./Stillness.ts"
 
@@ -50,14 +51,16 @@ type Patiently = <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | Sandb
 export class FileRequests {
   private readonly link: FileLink
   private readonly stillness: Stillness
-  /** Exchanges that wait for the rest of what was answered. */
-  private readonly waiting = new Set<() => void>()
+  /** Woken by the end of what comes with an answer, and by the loss of the sandbox. */
+  private readonly waiters = new Waiters()
+  private isLost = false
 
   constructor(link: FileLink, stillness: Stillness) {
     this.link = link
     this.stillness = stillness
     link.whenLost(() => {
-      for (const end of this.waiting) end()
+      this.isLost = true
+      this.waiters.wake()
     })
   }
 
@@ -75,7 +78,7 @@ export class FileRequests {
     return Effect.acquireUseRelease(
       Effect.sync(() => {
         const came = new Chunks()
-        const wait = { isOver: false, over: () => {} }
+        const state = { isOver: false }
         const channel: Channel = this.link.open({
           data: (chunk) => {
             if (came.size + chunk.length > limit) return void this.link.giveUp(tooMuch)
@@ -83,13 +86,13 @@ export class FileRequests {
             channel.consume(chunk.length)
           },
           end: () => {
-            wait.isOver = true
-            wait.over()
+            state.isOver = true
+            this.waiters.wake()
           },
         })
-        return { came, channel, wait }
+        return { came, channel, state }
       }),
-      ({ came, channel, wait }) => {
+      ({ came, channel, state }) => {
         const answered = this.answered(operation, reply, channel.id, {
           sent: () => {
             if (send === undefined) return
@@ -98,27 +101,14 @@ export class FileRequests {
           },
         })
         // Its caller may be one that is not to be interrupted: no race, which would never end then.
-        const ended = Effect.async<void, SandboxLost>((resume) => {
-          const stop = () => {
-            clearTimeout(timer)
-            this.waiting.delete(fail)
-          }
-          const fail = () => {
-            stop()
-            resume(this.silence(operation))
-          }
-          const timer = setTimeout(fail, Duration.toMillis(patience))
-          this.waiting.add(fail)
-          wait.over = () => {
-            stop()
-            resume(Effect.void)
-          }
-          return Effect.sync(stop)
-        })
-        return Effect.flatMap(answered, (answer) => {
-          const data = Effect.sync(() => ({ answer, data: new Uint8Array(came.last(came.size)) }))
-          return wait.isOver ? data : Effect.zipRight(ended, data)
-        })
+        const ended = this.waiters.until(() => state.isOver || this.isLost, Duration.toMillis(patience))
+        return Effect.flatMap(answered, (answer) =>
+          Effect.flatMap(ended, () =>
+            state.isOver
+              ? Effect.succeed({ answer, data: new Uint8Array(came.last(came.size)) })
+              : this.silence(operation),
+          ),
+        )
       },
       ({ channel }) => Effect.sync(() => channel.close()),
     )
@@ -157,7 +147,7 @@ export class FileRequests {
   }
 
   /** The agent says what it was not asked for. */
-  isTooMuch({ op }: FileOperation) {
+  unasked({ op }: FileOperation) {
     return this.link.giveUp(`its answer to ${op} is not what was asked for`)
   }
 

@@ -36,6 +36,19 @@ const number = (value: number) => {
   return bytes
 }
 
+/** An end that makes sense. */
+const ended = {
+  type: "ended",
+  command: 1,
+  code: 0,
+  signal: null,
+  cpuMs: 1,
+  peakMemory: null,
+  limits: [],
+  spilled: { stdout: null, stderr: null },
+  still: null,
+}
+
 /** What costs an agent its sandbox, when it says so. */
 const lies: ReadonlyArray<readonly [what: string, tell: (engine: FakeEngine, channel: Channel) => void]> = [
   ["says what is no frame", (engine) => engine.says(Buffer.alloc(100, 0xaa))],
@@ -87,61 +100,11 @@ const lies: ReadonlyArray<readonly [what: string, tell: (engine: FakeEngine, cha
       { type: "answer", id: 1, failure: "bored" },
       { type: "notStarted", command: 1, reason: "x".repeat(5000) },
       { type: "ended", command: 1 },
-      {
-        type: "ended",
-        command: 1,
-        code: 0,
-        signal: null,
-        cpuMs: -5,
-        peakMemory: null,
-        limits: [],
-        spilled: { stdout: null, stderr: null },
-        still: null,
-      },
-      {
-        type: "ended",
-        command: 1,
-        code: 0,
-        signal: "SIG".repeat(99),
-        cpuMs: 1,
-        peakMemory: null,
-        limits: [],
-        spilled: { stdout: null, stderr: null },
-        still: null,
-      },
-      {
-        type: "ended",
-        command: 1,
-        code: 0,
-        signal: null,
-        cpuMs: 1,
-        peakMemory: null,
-        limits: ["patience"],
-        spilled: { stdout: null, stderr: null },
-        still: null,
-      },
-      {
-        type: "ended",
-        command: 1,
-        code: 0,
-        signal: null,
-        cpuMs: 1,
-        peakMemory: null,
-        limits: Array.from({ length: 9 }, () => "memory"),
-        spilled: { stdout: null, stderr: null },
-        still: null,
-      },
-      {
-        type: "ended",
-        command: 1,
-        code: 0,
-        signal: null,
-        cpuMs: 1,
-        peakMemory: null,
-        limits: [],
-        spilled: { stdout: null, stderr: null },
-        still: "x".repeat(193),
-      },
+      { ...ended, cpuMs: -5 },
+      { ...ended, signal: "SIG".repeat(99) },
+      { ...ended, limits: ["patience"] },
+      { ...ended, limits: Array.from({ length: 9 }, () => "memory") },
+      { ...ended, still: "x".repeat(193) },
     ] as const
   ).map(
     (message) =>

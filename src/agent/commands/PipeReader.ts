@@ -4,7 +4,7 @@
  */
 import { Socket } from "node:net"
 import * as Kernel from "../Kernel.ts"
-import type { Source } from "./Output.ts"
+import type { Output, Source } from "./Output.ts"
 
 /** Until a command does not count as short, in milliseconds. */
 const soon = 10
@@ -14,22 +14,16 @@ const atOnce = 256 * 1024
 
 const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 
-export interface PipeHandler {
-  readonly push: (chunk: Buffer) => void
-  /** Nothing comes any more. */
-  readonly close: () => void
-}
-
 export class PipeReader implements Source {
   private readonly descriptor: number
-  private readonly handler: PipeHandler
+  private readonly output: Pick<Output, "push" | "close">
   private readonly timer = setTimeout(() => this.follow(), soon)
   private socket: Socket | undefined
 
   /** The descriptor is this reader's from now on. */
-  constructor(descriptor: number, handler: PipeHandler) {
+  constructor(descriptor: number, output: Pick<Output, "push" | "close">) {
     this.descriptor = descriptor
-    this.handler = handler
+    this.output = output
   }
 
   pause() {
@@ -50,18 +44,18 @@ export class PipeReader implements Source {
       if (piece === undefined) break
       if (piece === 0) {
         Kernel.close(this.descriptor)
-        return this.handler.close()
+        return this.output.close()
       }
       size += piece
-      this.handler.push(Buffer.from(buffer.subarray(0, piece)))
+      this.output.push(Buffer.from(buffer.subarray(0, piece)))
     }
     this.follow()
   }
 
   private follow() {
     this.socket = new Socket({ fd: this.descriptor, readable: true, writable: false })
-    this.socket.on("data", (chunk: Buffer) => this.handler.push(chunk))
+    this.socket.on("data", (chunk: Buffer) => this.output.push(chunk))
     this.socket.on("error", () => {})
-    this.socket.on("close", () => this.handler.close())
+    this.socket.on("close", () => this.output.close())
   }
 }
