@@ -19,6 +19,7 @@ export interface ChannelHandler {
 /** The link, as one channel uses it. */
 export interface Line {
   readonly send: (kind: Kind, payload?: Uint8Array) => void
+  readonly close: (isUrgent: boolean) => void
   readonly maySend: () => boolean
   readonly closed: () => void
 }
@@ -76,9 +77,9 @@ export class Channel {
     if (this.consumed - this.told >= this.tellAfter) this.tell()
   }
 
-  /** Drops the channel at both ends. */
-  close() {
-    this.line.send(Kind.close)
+  /** Drops the channel at both ends. An end that has nothing left to do with it may hear of that with the next message. */
+  close(isUrgent = true) {
+    this.line.close(isUrgent)
     this.drop()
   }
 

@@ -35,7 +35,7 @@ export class Channels {
   private readonly messages: Channel
   /** Channels that the node closed, until the agent has acknowledged the message that opens them. */
   private readonly closed: Array<{ readonly id: number; readonly after: number }> = []
-  /** Those of them that wait for that message to be sent. */
+  /** Those of them of which the agent was not told yet. */
   private closing: Array<number> = []
   /**
    * Bytes and frames that may still come for nothing: what was on its way to a channel that the node closed. An
@@ -93,6 +93,7 @@ export class Channels {
 
   send(message: unknown) {
     this.messages.write(messageOf(message))
+    this.sendCloses()
   }
 
   /** Both ends open a channel under the same number, which is not used again. */
@@ -102,9 +103,9 @@ export class Channels {
       handler,
       {
         send: (kind, payload) => {
-          if (kind === Kind.close) this.close(id)
-          else if (this.attached) this.put(kind, id, payload)
+          if (this.attached) this.put(kind, id, payload)
         },
+        close: (isUrgent) => this.close(id, isUrgent),
         // The message that opens a channel at the agent comes before what is written to it.
         maySend: () => this.attached && (id === 0 || this.options.follows || this.messages.waiting === 0),
         closed: () => this.open_.delete(id),
@@ -155,17 +156,18 @@ export class Channels {
   }
 
   /** The node closes; an agent that does not know the channel yet hears of it after the message that opens it. */
-  private close(id: number) {
-    const { acknowledged, waiting, written } = this.messages
+  private close(id: number, isUrgent: boolean) {
+    const { acknowledged, written } = this.messages
     // A window of bytes that come one by one, and the end.
     this.allowWorthless(2 * window + 16)
     while (this.closed.length > 0 && this.closed[0]!.after <= acknowledged) this.closed.shift()
     this.closed.push({ id, after: written })
     this.closing.push(id)
-    if (this.attached && waiting === 0) this.sendCloses()
+    if (isUrgent) this.sendCloses()
   }
 
   private sendCloses() {
+    if (!this.attached || this.messages.waiting > 0) return
     for (const id of this.closing.splice(0)) this.put(Kind.close, id)
   }
 
@@ -188,7 +190,7 @@ export class Channels {
     this.closing = this.closed.filter(({ after }) => after > known).map(({ id }) => id)
     for (const channel of this.open_.values()) channel.resume()
     if (this.options.follows) return
-    if (this.messages.waiting === 0) this.sendCloses()
+    this.sendCloses()
     // Closed by the node while there was no link.
     for (const id of received.keys()) {
       if (Number.isInteger(id) && !this.open_.has(id as number)) this.put(Kind.close, (id as number) >>> 0)

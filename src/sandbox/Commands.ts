@@ -174,8 +174,9 @@ export const make = Effect.fnUntraced(function* (
           // What was killed may have written after its main process ended.
           stillness.end(isStopped ? null : (news?.still ?? null))
           link.unfollow(number)
-          stdout.close()
-          stderr.close()
+          // An agent that has told its end has nothing left to do with it.
+          stdout.close(open > 0)
+          stderr.close(open > 0)
           command.running = undefined
           wake()
         }),

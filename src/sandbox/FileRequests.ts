@@ -110,7 +110,7 @@ export class FileRequests {
           ),
         )
       },
-      ({ channel }) => Effect.sync(() => channel.close()),
+      ({ channel, state }) => Effect.sync(() => channel.close(!state.isOver)),
     )
   }
 

@@ -313,6 +313,21 @@ describe("Channels", () => {
     assert.deepStrictEqual([count(pair.node), count(pair.agent)], [1, 1])
   })
 
+  it("tells the agent of a close that is not urgent with the next message, or with the next link", () => {
+    for (const isCut of [false, true]) {
+      const pair = new ChannelPair()
+      const [down] = flows(pair, 1)
+      pair.settle()
+      down.from()?.close(false)
+      pair.settle()
+      assert.deepStrictEqual([count(pair.node), count(pair.agent)], [1, 2])
+      if (isCut) pair.cut(0, 0)
+      else pair.node.send({ type: "ping", id: 0 })
+      pair.settle()
+      assert.deepStrictEqual([count(pair.node), count(pair.agent)], [1, 1])
+    }
+  })
+
   it("closes a channel at the agent also where the message that opens it comes later", () => {
     const pair = new ChannelPair()
     pair.settle()

@@ -20,7 +20,12 @@ const linked = (answer: (operation: FileOperation) => Effect.Effect<unknown>) =>
         }))
       }),
     open: (handler) => {
-      const channel = new Channel(1, handler, { send: () => {}, maySend: () => true, closed: () => {} })
+      const channel = new Channel(1, handler, {
+        send: () => {},
+        close: () => {},
+        maySend: () => true,
+        closed: () => {},
+      })
       channels.push(channel)
       return channel
     },

@@ -22,7 +22,7 @@ const command = Effect.gen(function* () {
     follow: () => {},
     giveUp: () => assert.fail("no part of this test"),
     open: (handler) => {
-      const line = { send: () => {}, maySend: () => true, closed: () => {} }
+      const line = { send: () => {}, close: () => {}, maySend: () => true, closed: () => {} }
       const channel = new Channel(channels.length + 1, handler, line)
       channels.push(channel)
       return channel

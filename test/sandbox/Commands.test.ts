@@ -11,7 +11,8 @@ const silent: Pick<AgentLink, "ask" | "container" | "follow" | "giveUp" | "open"
   ask: () => Effect.never,
   follow: () => {},
   giveUp: () => assert.fail("the test has no such"),
-  open: (handler) => new Channel(1, handler, { send: () => {}, maySend: () => true, closed: () => {} }),
+  open: (handler) =>
+    new Channel(1, handler, { send: () => {}, close: () => {}, maySend: () => true, closed: () => {} }),
   send: () => Effect.void,
   unfollow: () => {},
 }

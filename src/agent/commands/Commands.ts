@@ -105,7 +105,9 @@ export class Commands {
   }
 
   private async end(command: number, child: Kernel.Reaped, outputs: ReadonlyArray<Output>, before: Usage) {
-    await Promise.all(outputs.map((output) => output.drained(drainMs)))
+    // What has ended with its command, as most has, is told in one write with its end.
+    const open = outputs.filter((output) => !output.settle())
+    if (open.length > 0) await Promise.all(open.map((output) => output.drained(drainMs)))
     const limits = limitsMet(before)
     // What forks without end would leave no room for anything else.
     if (limits.includes("pids")) await this.processes.kill(command)

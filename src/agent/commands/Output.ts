@@ -61,9 +61,15 @@ export class Output {
     this.source?.resume()
   }
 
+  /** The command has ended: reads what it left to be read, and says whether that was the end of the stream. */
+  settle() {
+    this.source?.settle?.()
+    if (this.closed) this.finish()
+    return this.closed
+  }
+
   /** Waits for the end of the stream, or until nothing came for `ms` milliseconds; what comes later is dropped. */
   async drained(ms: number) {
-    this.source?.settle?.()
     let seen = this.read
     const first = this.read
     while (!this.closed) {
@@ -79,10 +85,7 @@ export class Output {
       if (!this.paused && (this.read === seen || this.read - first > pipeSize)) break
       seen = this.read
     }
-    this.over = true
-    this.spill.end()
-    this.channel?.end()
-    this.resume()
+    this.finish()
   }
 
   push(chunk: Buffer) {
@@ -94,5 +97,12 @@ export class Output {
       this.paused = true
       this.source?.pause()
     }
+  }
+
+  private finish() {
+    this.over = true
+    this.spill.end()
+    this.channel?.end()
+    this.resume()
   }
 }

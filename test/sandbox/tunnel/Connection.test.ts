@@ -53,6 +53,7 @@ const open = async (early: number, resolve = async (): Promise<ReadonlyArray<str
           send: (kind, payload) => {
             if (kind === Kind.data && payload !== undefined) answers.push(payload)
           },
+          close: () => {},
           maySend: () => true,
           closed: () => {},
         })
