@@ -2,10 +2,18 @@
  * How nodes reach each other: `NodeClusterSocket.layer` of @effect/platform-node put together again with sockets of
  * our own, because the original has neither authentication nor encryption, and leaves Nagle's delay on.
  */
-import { RunnerHealth, Runners, ShardingConfig, SocketRunner } from "@effect/cluster"
+import {
+  MessageStorage,
+  RunnerHealth,
+  Runners,
+  RunnerStorage,
+  ShardingConfig,
+  SocketRunner,
+} from "@effect/cluster"
 import { Socket, SocketServer } from "@effect/platform"
 import { RpcClient, RpcSerialization } from "@effect/rpc"
 import { Effect, Layer, Option } from "effect"
+import { withOnly } from "../domain/Narrowed.ts"
 import { settings } from "../Settings.ts"
 import { linkKeys } from "./LinkKeys.ts"
 import { dial, listen } from "./RunnerSocket.ts"
@@ -42,6 +50,15 @@ const serialization = Layer.unwrapEffect(
 
 /** The runner and its clients. Needs the cluster's storages and configuration. */
 export const layer = SocketRunner.layer.pipe(
+  withOnly(
+    MessageStorage.MessageStorage,
+    RpcSerialization.RpcSerialization,
+    RunnerHealth.RunnerHealth,
+    RunnerStorage.RunnerStorage,
+    Runners.RpcClientProtocol,
+    ShardingConfig.ShardingConfig,
+    SocketServer.SocketServer,
+  ),
   Layer.provide([socketServer, clientProtocol]),
   Layer.provide(RunnerHealth.layerPing.pipe(Layer.provide(Runners.layerRpc), Layer.provide(clientProtocol))),
   Layer.provide(serialization),

@@ -52,12 +52,7 @@ const maxUploads = 4
 const atMost = (limit: number, message: string): Admit => {
   const counts = new Counts<Principal>()
   return (principal) =>
-    Effect.acquireRelease(
-      Effect.suspend(() =>
-        counts.of(principal) < limit
-          ? Effect.sync(() => counts.add(principal))
-          : refuse(429, -32000, message, { "retry-after": "1" }),
-      ),
-      () => Effect.sync(() => counts.remove(principal)),
+    Effect.flatMap(counts.hold(principal, limit), (isHeld) =>
+      isHeld ? Effect.void : refuse(429, -32000, message, { "retry-after": "1" }),
     )
 }

@@ -154,11 +154,7 @@ export class Connections extends Context.Tag("codegen-mcp/mcp/Connections")<
               WHERE id = ${id}`),
           ),
 
-        keep: (id) =>
-          Effect.acquireRelease(
-            Effect.sync(() => kept.add(id)),
-            () => Effect.sync(() => kept.remove(id)),
-          ),
+        keep: (id) => Effect.asVoid(kept.hold(id)),
 
         close: Effect.fn("Connections.close")(function* (principal, connection) {
           yield* answering(sql`DELETE FROM connection WHERE id = ${connection.id}`)

@@ -1,9 +1,25 @@
 /** How many of something there are by key; of a key without any nothing is kept. */
+import { Effect, Scope } from "effect"
+
 export class Counts<Key> {
   private readonly counts = new Map<Key, number>()
 
-  of(key: Key) {
-    return this.counts.get(key) ?? 0
+  /** Counts one until the scope closes; false where there are `limit` already. */
+  hold(key: Key, limit = Infinity): Effect.Effect<boolean, never, Scope.Scope> {
+    // Each request comes by here. `Effect.acquireRelease` would compare, twice, all that the fiber has which ends it.
+    return Effect.uninterruptible(
+      Effect.flatMap(Effect.scope, (scope) => {
+        if (this.of(key) >= limit) return Effect.succeed(false)
+        this.counts.set(key, this.of(key) + 1)
+        return Effect.as(
+          Scope.addFinalizer(
+            scope,
+            Effect.sync(() => this.remove(key)),
+          ),
+          true,
+        )
+      }),
+    )
   }
 
   /** Those of which there are some. */
@@ -11,11 +27,11 @@ export class Counts<Key> {
     return this.counts.keys()
   }
 
-  add(key: Key) {
-    this.counts.set(key, this.of(key) + 1)
+  private of(key: Key) {
+    return this.counts.get(key) ?? 0
   }
 
-  remove(key: Key) {
+  private remove(key: Key) {
     if (this.of(key) > 1) this.counts.set(key, this.of(key) - 1)
     else this.counts.delete(key)
   }

@@ -9,6 +9,7 @@ import {
 } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Deferred, Duration, Effect, Layer } from "effect"
+import { withOnly } from "../domain/Narrowed.ts"
 import { NodeIdentity } from "../domain/NodeIdentity.ts"
 import * as Admission from "../mcp/Admission.ts"
 import * as Edge from "../mcp/Edge.ts"
@@ -81,7 +82,7 @@ export const layer = Layer.unwrapEffect(
     )
     // The library takes any request to upgrade for a WebSocket; without it, node:http answers it as HTTP/1.1.
     const plain = Layer.effectDiscard(Effect.sync(() => server.removeAllListeners("upgrade"))).pipe(
-      Layer.provide(HttpServer.serve(yield* routes(leaving))),
+      Layer.provide(withOnly(HttpServer.HttpServer)(HttpServer.serve(yield* routes(leaving)))),
       HttpMiddleware.withTracerDisabledWhen(() => true),
     )
     return farewell.pipe(

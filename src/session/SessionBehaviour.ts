@@ -9,6 +9,7 @@ import { Entity, Sharding } from "@effect/cluster"
 import { Effect } from "effect"
 import type { Origin } from "../domain/Event.ts"
 import { type ConnectionId, type OperationId, SessionId } from "../domain/Identity.ts"
+import { withOnly } from "../domain/Narrowed.ts"
 import { Waiters } from "../domain/Waiters.ts"
 import { heldShards } from "./HeldShards.ts"
 import { HeldSessions } from "./HeldSessions.ts"
@@ -153,4 +154,4 @@ export const layer = SessionEntity.toLayer(
     // What runs does not end with the entity: `HeldSessions` has it. This only frees memory.
     maxIdleTime: "1 minute",
   },
-)
+).pipe(withOnly(Sharding.Sharding, HeldSessions, SessionRows))
