@@ -77,7 +77,7 @@ export class Channel {
     if (this.consumed - this.told >= this.tellAfter) this.tell()
   }
 
-  /** Drops the channel at both ends. An end that has nothing left to do with it may hear of that with the next message. */
+  /** Drops the channel at both ends. Where that is not urgent, the other one hears of it with the next message. */
   close(isUrgent = true) {
     this.line.close(isUrgent)
     this.drop()

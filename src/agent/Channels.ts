@@ -35,7 +35,7 @@ export class Channels {
   private readonly messages: Channel
   /** Channels that the node closed, until the agent has acknowledged the message that opens them. */
   private readonly closed: Array<{ readonly id: number; readonly after: number }> = []
-  /** Those of them of which the agent was not told yet. */
+  /** Those of them of which the agent is still to be told on this attachment. */
   private closing: Array<number> = []
   /**
    * Bytes and frames that may still come for nothing: what was on its way to a channel that the node closed. An
@@ -93,7 +93,6 @@ export class Channels {
 
   send(message: unknown) {
     this.messages.write(messageOf(message))
-    this.sendCloses()
   }
 
   /** Both ends open a channel under the same number, which is not used again. */
@@ -155,7 +154,10 @@ export class Channels {
     this.worthless = Math.min(this.worthless + bytes, maxWorthless)
   }
 
-  /** The node closes; an agent that does not know the channel yet hears of it after the message that opens it. */
+  /**
+   * The node closes. The agent hears of it after the message that opens the channel, which it may not know yet, and
+   * where it is not urgent with the next message.
+   */
   private close(id: number, isUrgent: boolean) {
     const { acknowledged, written } = this.messages
     // A window of bytes that come one by one, and the end.

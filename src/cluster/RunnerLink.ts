@@ -50,16 +50,16 @@ const serialization = Layer.unwrapEffect(
 
 /** The runner and its clients. Needs the cluster's storages and configuration. */
 export const layer = SocketRunner.layer.pipe(
+  // It asks by the same clients, and drops one that does not answer.
+  Layer.provide(RunnerHealth.layerPing.pipe(Layer.provide(Runners.layerRpc))),
   withOnly(
     MessageStorage.MessageStorage,
     RpcSerialization.RpcSerialization,
-    RunnerHealth.RunnerHealth,
     RunnerStorage.RunnerStorage,
     Runners.RpcClientProtocol,
     ShardingConfig.ShardingConfig,
     SocketServer.SocketServer,
   ),
   Layer.provide([socketServer, clientProtocol]),
-  Layer.provide(RunnerHealth.layerPing.pipe(Layer.provide(Runners.layerRpc), Layer.provide(clientProtocol))),
   Layer.provide(serialization),
 )

@@ -6,7 +6,7 @@ export class Counts<Key> {
 
   /** Counts one until the scope closes; false where there are `limit` already. */
   hold(key: Key, limit = Infinity): Effect.Effect<boolean, never, Scope.Scope> {
-    // Each request comes by here. `Effect.acquireRelease` would compare, twice, all that the fiber has which ends it.
+    // Each request comes by here: `Effect.acquireRelease` would compare all of a fiber's references, twice, as it ends.
     return Effect.uninterruptible(
       Effect.flatMap(Effect.scope, (scope) => {
         if (this.of(key) >= limit) return Effect.succeed(false)

@@ -174,8 +174,8 @@ export const make = Effect.fnUntraced(function* (
           // What was killed may have written after its main process ended.
           stillness.end(isStopped ? null : (news?.still ?? null))
           link.unfollow(number)
-          // An agent that has told its end has nothing left to do with it.
-          stdout.close(open > 0)
+          // An agent that has ended both, and has no input to end, has nothing left to do with them.
+          stdout.close(open > 0 || spec.stdin === "open")
           stderr.close(open > 0)
           command.running = undefined
           wake()
