@@ -1,5 +1,5 @@
 /** A Postgres whose owner was killed outright, so that nobody shut it down. */
-import { Duration, Effect, Schedule } from "effect"
+import { Effect, Option, Schedule } from "effect"
 import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { step } from "../process/Progress.ts"
@@ -19,14 +19,8 @@ export const endOrphan = (data: string): Effect.Effect<void> =>
     const gone = Effect.sync(() => servesData(pid, data)).pipe(
       Effect.repeat({ while: (there) => there, schedule: Schedule.spaced("50 millis") }),
     )
-    yield* gone.pipe(
-      Effect.timeoutTo({
-        duration: Duration.seconds(20),
-        onSuccess: () => Effect.void,
-        onTimeout: () => Effect.zipRight(send(pid, "SIGQUIT"), gone),
-      }),
-      Effect.flatten,
-    )
+    const isGone = Option.isSome(yield* Effect.timeoutOption(gone, "20 seconds"))
+    if (!isGone) yield* Effect.zipRight(send(pid, "SIGQUIT"), gone)
   })
 
 const servesData = (pid: number, data: string): boolean => {
