@@ -77,39 +77,63 @@ export const respond = (
           return Promise.resolve()
         },
       }
-      server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools] }))
       const run = promising(runtime)
       const asking = <A>(work: Effect.Effect<A, Explained>, extra: { readonly signal: AbortSignal }) =>
         run(
           Effect.mapError(work, (error) => errorOf(names.inError(error))),
           extra,
         )
-      server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => run(callTool(params), extra))
-      server.setRequestHandler(ListResourcesRequestSchema, ({ params }, extra) =>
-        asking(resources.list(askOwner, params?.cursor), extra),
-      )
-      server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-        resourceTemplates: [...resources.templates],
-      }))
-      server.setRequestHandler(ReadResourceRequestSchema, ({ params }, extra) =>
-        asking(resources.read(askOwner, params.uri), extra),
-      )
-      server.setRequestHandler(CompleteRequestSchema, ({ params: { ref, argument } }, extra) =>
-        asking(resources.complete(askOwner, ref, argument.value), extra),
-      )
-      server.setRequestHandler(SubscribeRequestSchema, ({ params: { uri } }, extra) =>
-        asking(Effect.as(subscribe(uri, true), {}), extra),
-      )
-      server.setRequestHandler(UnsubscribeRequestSchema, ({ params: { uri } }, extra) =>
-        asking(Effect.as(subscribe(uri, false), {}), extra),
-      )
-      server.setRequestHandler(SetLevelRequestSchema, ({ params: { level } }, extra) =>
-        asking(Effect.as(setLevel(level), {}), extra),
-      )
-      server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: [...prompts.listing] }))
-      server.setRequestHandler(GetPromptRequestSchema, ({ params }) =>
-        prompts.get(params.name, params.arguments),
-      )
+      // This server answers one request: the handlers of others would only cost their making.
+      switch (request.method) {
+        case "tools/list":
+          server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools] }))
+          break
+        case "tools/call":
+          server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => run(callTool(params), extra))
+          break
+        case "resources/list":
+          server.setRequestHandler(ListResourcesRequestSchema, ({ params }, extra) =>
+            asking(resources.list(askOwner, params?.cursor), extra),
+          )
+          break
+        case "resources/templates/list":
+          server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
+            resourceTemplates: [...resources.templates],
+          }))
+          break
+        case "resources/read":
+          server.setRequestHandler(ReadResourceRequestSchema, ({ params }, extra) =>
+            asking(resources.read(askOwner, params.uri), extra),
+          )
+          break
+        case "completion/complete":
+          server.setRequestHandler(CompleteRequestSchema, ({ params: { ref, argument } }, extra) =>
+            asking(resources.complete(askOwner, ref, argument.value), extra),
+          )
+          break
+        case "resources/subscribe":
+          server.setRequestHandler(SubscribeRequestSchema, ({ params: { uri } }, extra) =>
+            asking(Effect.as(subscribe(uri, true), {}), extra),
+          )
+          break
+        case "resources/unsubscribe":
+          server.setRequestHandler(UnsubscribeRequestSchema, ({ params: { uri } }, extra) =>
+            asking(Effect.as(subscribe(uri, false), {}), extra),
+          )
+          break
+        case "logging/setLevel":
+          server.setRequestHandler(SetLevelRequestSchema, ({ params: { level } }, extra) =>
+            asking(Effect.as(setLevel(level), {}), extra),
+          )
+          break
+        case "prompts/list":
+          server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: [...prompts.listing] }))
+          break
+        case "prompts/get":
+          server.setRequestHandler(GetPromptRequestSchema, ({ params }) =>
+            prompts.get(params.name, params.arguments),
+          )
+      }
       void server.connect(transport).then(() => transport.onmessage?.(withoutTask(request)))
       return Effect.promise(() => server.close())
     }),
