@@ -5,6 +5,7 @@ import type { FileOperation } from "../../src/agent/files/FileProtocol.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
 import { SandboxLost } from "../../src/domain/SandboxError.ts"
 import * as AgentFiles from "../../src/sandbox/AgentFiles.ts"
+import { line } from "../support/FakeLine.ts"
 
 /** Files of an agent that answers what a test makes it say, and says on its channel what a test sends. */
 const linked = (answer: (operation: FileOperation) => Effect.Effect<unknown>) => {
@@ -20,12 +21,7 @@ const linked = (answer: (operation: FileOperation) => Effect.Effect<unknown>) =>
         }))
       }),
     open: (handler) => {
-      const channel = new Channel(1, handler, {
-        send: () => {},
-        close: () => {},
-        maySend: () => true,
-        closed: () => {},
-      })
+      const channel = new Channel(1, handler, line)
       channels.push(channel)
       return channel
     },

@@ -8,6 +8,7 @@ import * as AgentLink from "../../src/sandbox/AgentLink.ts"
 import { FakeEngine } from "../support/FakeEngine.ts"
 import { lost } from "../support/LostLink.ts"
 import { until } from "../support/Until.ts"
+import { ended } from "../support/FakeLine.ts"
 
 const patient = { pause: 50, silence: 100, breaks: 5 }
 
@@ -34,19 +35,6 @@ const number = (value: number) => {
   const bytes = Buffer.alloc(8)
   bytes.writeDoubleBE(value)
   return bytes
-}
-
-/** An end that makes sense. */
-const ended = {
-  type: "ended",
-  command: 1,
-  code: 0,
-  signal: null,
-  cpuMs: 1,
-  peakMemory: null,
-  limits: [],
-  spilled: { stdout: null, stderr: null },
-  still: null,
 }
 
 /** What costs an agent its sandbox, when it says so. */

@@ -4,6 +4,7 @@ import { Channel, window } from "../../src/agent/Channel.ts"
 import type { CommandSpec } from "../../src/domain/Command.ts"
 import type { AgentLink } from "../../src/sandbox/AgentLink.ts"
 import * as Commands from "../../src/sandbox/Commands.ts"
+import { ended, line } from "../support/FakeLine.ts"
 
 const spec: CommandSpec = {
   argv: ["sleep", "1000"],
@@ -27,10 +28,8 @@ const command = Effect.fnUntraced(function* (stdin: CommandSpec["stdin"] = "open
     open: (handler) => {
       const id = channels.length + 1
       const channel = new Channel(id, handler, {
-        send: () => {},
+        ...line,
         close: (isUrgent) => closed.push([id, isUrgent]),
-        maySend: () => true,
-        closed: () => {},
       })
       channels.push(channel)
       return channel
@@ -46,17 +45,7 @@ const command = Effect.fnUntraced(function* (stdin: CommandSpec["stdin"] = "open
     /** The command ends; gives what is closed then. */
     end: Effect.gen(function* () {
       for (const channel of channels) channel.receiveEnd()
-      news({
-        type: "ended",
-        command: 1,
-        code: 0,
-        signal: null,
-        cpuMs: 0,
-        peakMemory: null,
-        limits: [],
-        spilled: { stdout: null, stderr: null },
-        still: null,
-      })
+      news(ended)
       yield* commands.read(id, { stdout: 0, stderr: 0 }, Infinity, "end")
       yield* Effect.yieldNow().pipe(Effect.repeat({ until: () => closed.length === 2 }))
       return closed

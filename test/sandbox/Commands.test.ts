@@ -4,6 +4,7 @@ import { Channel } from "../../src/agent/Channel.ts"
 import { ContainerId } from "../../src/domain/Identity.ts"
 import type { AgentLink } from "../../src/sandbox/AgentLink.ts"
 import * as Commands from "../../src/sandbox/Commands.ts"
+import { line } from "../support/FakeLine.ts"
 
 /** The link to an agent that never answers. */
 const silent: Pick<AgentLink, "ask" | "container" | "follow" | "giveUp" | "open" | "send" | "unfollow"> = {
@@ -11,8 +12,7 @@ const silent: Pick<AgentLink, "ask" | "container" | "follow" | "giveUp" | "open"
   ask: () => Effect.never,
   follow: () => {},
   giveUp: () => assert.fail("the test has no such"),
-  open: (handler) =>
-    new Channel(1, handler, { send: () => {}, close: () => {}, maySend: () => true, closed: () => {} }),
+  open: (handler) => new Channel(1, handler, line),
   send: () => Effect.void,
   unfollow: () => {},
 }

@@ -6,6 +6,7 @@ import { Channel } from "../../../src/agent/Channel.ts"
 import { Kind } from "../../../src/agent/Frame.ts"
 import { Connection, patience } from "../../../src/sandbox/tunnel/Connection.ts"
 import { TooManyNames } from "../../../src/sandbox/tunnel/Outside.ts"
+import { line } from "../../support/FakeLine.ts"
 
 /** A host that takes a write only when it is let, and counts how often it is written to. */
 class SlowHost extends Duplex {
@@ -50,12 +51,10 @@ const open = async (early: number, resolve = async (): Promise<ReadonlyArray<str
       open: (given) => {
         handler = given
         return new Channel(1, given, {
+          ...line,
           send: (kind, payload) => {
             if (kind === Kind.data && payload !== undefined) answers.push(payload)
           },
-          close: () => {},
-          maySend: () => true,
-          closed: () => {},
         })
       },
       allows: () => true,
